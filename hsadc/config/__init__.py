@@ -1,0 +1,1 @@
+"""The running-config, its file, and the transaction that changes it."""

@@ -1,0 +1,1 @@
+"""Every side effect: kernel objects, BPF, HAProxy."""

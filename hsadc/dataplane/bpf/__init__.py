@@ -1,0 +1,1 @@
+"""BPF programs, how they are compiled, and how they are loaded."""

@@ -1,0 +1,1 @@
+"""From the running-config to the state that the dataplane must have; pure."""

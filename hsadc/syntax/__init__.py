@@ -1,0 +1,1 @@
+"""Text to model and back, all of it derived from the grammar."""
