@@ -1,0 +1,91 @@
+"""What a terminal needs to know of a session: the one seam between the front ends and the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One thing that may stand at the cursor.
+
+    Attributes:
+        word: what to type, or a placeholder such as `A.B.C.D` or `<cr>`.
+        text: one line of help.
+        placeholder: True when `word` stands for a value and cannot be typed as it is.
+    """
+
+    word: str
+    text: str
+    placeholder: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a line printed; `ok` is False when it was refused, and then the lines say why."""
+
+    lines: tuple[str, ...] = ()
+    ok: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What TAB does at the end of a line.
+
+    Attributes:
+        erase: how many characters before the cursor are replaced.
+        insert: what is put there; empty when there is nothing unique to add.
+        words: the candidates, when there are several.
+    """
+
+    erase: int = 0
+    insert: str = ""
+    words: tuple[str, ...] = ()
+
+
+class Shell(Protocol):
+    """One user's session: the session itself inside the daemon, its remote twin in `hsadc`.
+
+    `run` may take seconds (call it in a thread); all others answer within a key stroke.
+    """
+
+    @property
+    def prompt(self) -> str:
+        """What stands before the next line, such as `hsadc(config)#`."""
+        ...
+
+    @property
+    def page_length(self) -> int | None:
+        """Lines on a page: None follows the window, 0 turns paging off."""
+        ...
+
+    @property
+    def closed(self) -> bool:
+        """True after `exit` in exec mode."""
+        ...
+
+    def run(self, line: str) -> Reply:
+        """Carry out one line; never raises for what the operator typed."""
+        ...
+
+    def to_exec(self) -> None:
+        """Ctrl-Z: back to exec mode, as `end`."""
+        ...
+
+    def help(self, line: str) -> Sequence[str]:
+        """What `?` prints at the end of `line`."""
+        ...
+
+    def choices(self, line: str) -> Sequence[Choice]:
+        """What may stand at the end of `line`, whose last word may be half typed; for menus."""
+        ...
+
+    def complete(self, line: str) -> Completion:
+        """What TAB does at the end of `line`."""
+        ...
+
+    def wrong_from(self, line: str) -> int | None:
+        """Index of the first character that cannot be part of a command, None when there is none (yet)."""
+        ...
