@@ -100,6 +100,10 @@ class Editor:
         if name not in self._top[section]:
             self._blocks(section)[name] = block
 
+    def has(self, section: str, name: str) -> bool:
+        """Whether there is such a block."""
+        return name in self._top[section]
+
     def leave(self) -> None:
         """Close the open block."""
         if self.section is not None:
