@@ -15,7 +15,7 @@ from hsadc.dataplane.haproxy import HaproxyDriver
 from hsadc.dataplane.haproxy_process import Process
 from hsadc.errors import ApplyError
 
-_LOG = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 10.0
 _STEADY_S = 5.0
@@ -131,14 +131,14 @@ class Supervisor:
         try:
             if self._driver.restart():
                 self._restarts += 1
-                _LOG.warning("haproxy was started again")
+                log.warning("haproxy was started again")
         except (ApplyError, OSError) as e:
             self._complain(str(e))
         self._last_start = time.monotonic()
 
     def _complain(self, why: str) -> None:
         self._last_error = why
-        _LOG.error("haproxy: %s", why)
+        log.error("haproxy: %s", why)
 
     def _sleep(self, watched: int | None, pause_s: float | None) -> None:
         poll = select.poll()

@@ -12,9 +12,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from string import ascii_letters, digits
+from types import MappingProxyType
 
 from hsadc.model.config import Config
 from hsadc.model.server_pool import ServerPool
+from hsadc.model.title import title
 from hsadc.model.virtual_server import VirtualServer
 
 _PLAIN = frozenset(ascii_letters + digits + "._-")
@@ -46,10 +48,10 @@ class HaproxyIntent:
 
 def compile_services(
     config: Config,
-    virtual_servers: Iterable[VirtualServer],
-    snat_address: Mapping[str, IPv4Address],
+    served: Iterable[VirtualServer],
     mss: Mapping[str, int],
-) -> HaproxyIntent | None:
+    snat_address: Mapping[str, IPv4Address] = MappingProxyType({}),
+) -> tuple[HaproxyIntent, ...]:
     """Write the frontends and backends.
 
     A frontend inherits from the defaults section named as its type (`http`, `tcp`), which the driver provides. Members whose
@@ -57,22 +59,22 @@ def compile_services(
 
     Args:
         config: where pools, real servers and application profiles are looked up; its references are not dangling.
-        virtual_servers: those in force: with an address and a pool. Their order does not matter.
-        snat_address: the address that connections to the real servers come from, by virtual server's name; for those without
-            one the kernel chooses.
+        served: the virtual servers in force: each has an address and a pool. Their order does not matter.
         mss: the largest TCP segment (bytes of payload) that clients may send and are sent, by virtual server's name.
+        snat_address: the address that connections to the real servers come from, by virtual server's name; for those without
+            one the kernel takes the first address of the interface that leads there.
 
     Returns:
-        None when there are no virtual servers: then no HAProxy is needed.
+        One, or none when there are no virtual servers: then no HAProxy is needed.
 
     Raises:
-        ValueError: one of `virtual_servers` has no address or no pool.
+        ValueError: one of `served` has no address or no pool.
     """
     blocks = [
         "\n".join([*_frontend(config, v, mss.get(v.name)), *_backend(config, v, snat_address.get(v.name))])
-        for v in sorted(virtual_servers, key=lambda v: v.id)
+        for v in sorted(served, key=lambda v: v.id)
     ]
-    return HaproxyIntent("\n\n".join(blocks) + "\n") if blocks else None
+    return (HaproxyIntent("\n\n".join(blocks) + "\n"),) if blocks else ()
 
 
 def encode_name(name: str) -> str:
@@ -87,8 +89,8 @@ def decode_name(name: str) -> str:
 
 def _frontend(config: Config, server: VirtualServer, mss: int | None) -> Iterator[str]:
     if server.ip is None:
-        raise ValueError(f"{_path(server)} has no address")
-    yield f"# {_path(server)}"
+        raise ValueError(f"{_path('virtual_server', server.name)} has no address")
+    yield f"# {_path('virtual_server', server.name)}"
     yield f"frontend vs{server.id}_{encode_name(server.name)} from {server.type}"
     yield f"  bind {server.ip.address}:{server.ip.port}" + (f" mss {mss}" if mss is not None else "")
     if server.log_enable:
@@ -102,7 +104,7 @@ def _frontend(config: Config, server: VirtualServer, mss: int | None) -> Iterato
 
 def _backend(config: Config, server: VirtualServer, snat_address: IPv4Address | None) -> Iterator[str]:
     pool = _pool(config, server)
-    yield f"# {_path(server)}, server-pool {_quoted(pool.name)}"
+    yield f"# {_path('virtual_server', server.name)}, {_path('server_pool', pool.name)}"
     yield f"backend {_backend_name(server)} from {server.type}"
     yield from (f"  {line}" for line in _BALANCE[pool.load_balance])
     if snat_address is not None:
@@ -121,7 +123,7 @@ def _servers(config: Config, server: VirtualServer, pool: ServerPool) -> Iterato
 
 def _pool(config: Config, server: VirtualServer) -> ServerPool:
     if server.server_pool is None:
-        raise ValueError(f"{_path(server)} has no server-pool")
+        raise ValueError(f"{_path('virtual_server', server.name)} has no server-pool")
     return config.server_pool[server.server_pool]
 
 
@@ -129,10 +131,6 @@ def _backend_name(server: VirtualServer) -> str:
     return f"pool{server.id}_{encode_name(server.server_pool or '')}"
 
 
-def _path(server: VirtualServer) -> str:
-    return f"slb virtual-server {_quoted(server.name)}"
-
-
-def _quoted(name: str) -> str:
-    """For comments, where only a line's end could do harm; what cannot be printed is written as its code point."""
-    return '"' + "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in name) + '"'
+def _path(section: str, name: str) -> str:
+    """For comments, which end with their line: what cannot be printed is written as its code point."""
+    return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in title(section, name))
