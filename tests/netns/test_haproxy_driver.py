@@ -216,10 +216,13 @@ def test_what_runs_an_unknown_file_is_changed(lab: tuple[Site, HaproxyDriver]) -
 def test_a_number_that_another_process_has_now_is_not_adopted(lab: tuple[Site, HaproxyDriver]) -> None:
     here, driver = lab
     (here.state_dir / "haproxy").mkdir(parents=True)
-    (here.state_dir / "haproxy" / "haproxy.pid").write_text(f"{os.getpid()}\n")
-    assert driver.observe({}) == {}
-    driver.create(here.intent())
-    assert here.get()
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, stderr=subprocess.DEVNULL) as other:
+        (here.state_dir / "haproxy" / "haproxy.pid").write_text(f"{other.pid}\n")
+        assert driver.observe({}) == {}
+        driver.create(here.intent())
+        driver.delete(here.intent())
+        other.communicate(b"\n")
+        assert other.returncode == 0
 
 
 def test_open_connections_may_finish_but_not_for_ever(lab: tuple[Site, HaproxyDriver]) -> None:
