@@ -99,7 +99,8 @@ CHANGES = [
     ("slb virtual-server l7-http", "no mirror-traffic"),
     ("slb virtual-server l7-http", "shutdown"),
     ("no slb virtual-server l7-http",),
-    ],
+]
+
 
 def changed(article, lines):
     base = config("app-profile l7-http-profile", "x-forwarded-for insert", base=article) if "no app-profile" in lines else article
@@ -125,7 +126,9 @@ def test_the_changes_cover_every_setting(article):
 
 
 def test_an_interface_that_is_not_on_this_machine():
-    with pytest.raises(ConfigError, match="interface ethernet0/2: this machine has no such interface, it has ethernet0/0 to ethernet0/1"):
+    with pytest.raises(
+        ConfigError, match="interface ethernet0/2: this machine has no such interface, it has ethernet0/0 to ethernet0/1"
+    ):
         compile_config(config("interface ethernet0/2"), machine)
     with pytest.raises(ConfigError, match="it has only ethernet0/0"):
         compile_config(config("interface ethernet1/0"), Inventory((Device("eth0"),)))
@@ -152,7 +155,14 @@ def test_two_interfaces_are_not_one_device_and_have_not_one_address():
 
 
 def test_a_route_waits_for_the_network_of_its_next_hop():
-    lines = ("interface ethernet0/0", "ip address 10.0.0.1/24", "shutdown", "exit", "ip route 0.0.0.0/0 10.0.0.2", "ip route 1.0.0.0/8 ethernet0/0")
+    lines = (
+        "interface ethernet0/0",
+        "ip address 10.0.0.1/24",
+        "shutdown",
+        "exit",
+        "ip route 0.0.0.0/0 10.0.0.2",
+        "ip route 1.0.0.0/8 ethernet0/0",
+    )
     compiled = compile_config(config(*lines), machine)
     assert compiled.intent.routes == ()
     assert compiled.warnings == (
@@ -164,7 +174,15 @@ def test_a_route_waits_for_the_network_of_its_next_hop():
 
 
 def test_an_address_that_the_system_gave_is_ours_too():
-    lines = ("interface ethernet0/1", "exit", "slb server-pool p", "exit", "slb virtual-server v type tcp id 3", "server-pool p", "auto-snat")
+    lines = (
+        "interface ethernet0/1",
+        "exit",
+        "slb server-pool p",
+        "exit",
+        "slb virtual-server v type tcp id 3",
+        "server-pool p",
+        "auto-snat",
+    )
     assert compile_config(config(*lines, "ip 10.1.0.1 port 80"), machine).intent.haproxy
     with pytest.raises(ConfigError, match=r'slb virtual-server "v": 10\.1\.0\.2 is not an address of this device'):
         compile_config(config(*lines, "ip 10.1.0.2 port 80"), machine)
@@ -202,7 +220,14 @@ def test_a_virtual_server_that_is_not_served_says_why():
     server = VirtualServer("v")
     assert reason_not_served(server) == "it has no ip"
     assert reason_not_served(replace(server, shutdown=True)) == "shutdown"
-    lines = ("interface ethernet0/1", "exit", "slb server-pool p", "exit", "slb virtual-server v type tcp id 3", "ip 10.1.0.1 port 80")
+    lines = (
+        "interface ethernet0/1",
+        "exit",
+        "slb server-pool p",
+        "exit",
+        "slb virtual-server v type tcp id 3",
+        "ip 10.1.0.1 port 80",
+    )
     assert reason_not_served(config(*lines).virtual_server["v"]) == "it has no server-pool"
     compiled = compile_config(config(*lines, "server-pool p"), machine)
     assert compiled.intent.haproxy == ()
@@ -219,4 +244,3 @@ def test_keys_tell_objects_apart(article):
     intent = compile_config(article, machine).intent
     for objects in (getattr(intent, f.name) for f in fields(intent)):
         assert len({o.key for o in objects}) == len(objects)
-
