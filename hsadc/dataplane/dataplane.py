@@ -38,7 +38,9 @@ class Dataplane:
             Unsupported: not root.
         """
         if os.geteuid() != 0:
-            raise Unsupported("start the dataplane", "root is needed; `--dataplane none` keeps configurations without applying them")
+            raise Unsupported(
+                "start the dataplane", "root is needed; `--dataplane none` keeps configurations without applying them"
+            )
         self._originals = Originals(state_dir / "originals.json", kernel_identity())
         self._mirror = Mirror()
         self._haproxy = HaproxyDriver(state_dir)

@@ -9,12 +9,11 @@ from functools import cache
 from types import UnionType
 from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
 
-from hsadc.errors import Conflict, ConfigError, DanglingReference
+from hsadc.errors import ConfigError, Conflict, DanglingReference
 from hsadc.model.config import SECTIONS, Config
 from hsadc.model.title import title
 from hsadc.syntax.grammar import section_of
 from hsadc.syntax.nodes import Command
-
 
 HEAD = ("name", "type", "id")
 """The fields that a block's head line sets."""

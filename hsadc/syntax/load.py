@@ -92,7 +92,7 @@ def check_line(line: str) -> None:
     """
     if len(line) > LINE_LENGTH:
         raise BadValue(f"the line has {len(line)} characters, at most {LINE_LENGTH} are possible")
-    bad = next((i for i, c in enumerate(line) if c < " " and c != "\t" or c in "\x7f\ufffd"), None)
+    bad = next((i for i, c in enumerate(line) if (c < " " and c != "\t") or c in "\x7f\ufffd"), None)
     if bad is not None:
         raise BadValue(f"the character {line[bad]!a} cannot be part of a configuration: is this a text file?", bad)
 

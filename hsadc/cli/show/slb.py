@@ -18,7 +18,21 @@ def do_show_virtual_server(session: Session, name: str | None = None) -> Iterabl
     """Virtual servers, whether they are in force, and what they have carried."""
     dataplane = session.device.dataplane
     statistics = dataplane.virtual_servers() if dataplane else {}
-    head = ("Virtual server", "Id", "Type", "IP address", "Port", "State", "Pool", "Mirror", "Sessions", "Total", "Requests", "In bytes", "Out bytes")
+    head = (
+        "Virtual server",
+        "Id",
+        "Type",
+        "IP address",
+        "Port",
+        "State",
+        "Pool",
+        "Mirror",
+        "Sessions",
+        "Total",
+        "Requests",
+        "In bytes",
+        "Out bytes",
+    )
     rows = []
     for v in _chosen(session, "virtual_server", name):
         c = statistics[v.id].clients if v.id in statistics else None
@@ -54,7 +68,18 @@ def do_show_real_server(session: Session, name: str | None = None) -> Iterable[s
         for server, c in carried.get(r.name, [(None, None)]):
             counted = (c.status, c.sessions_current, c.sessions_total, c.bytes_in, c.bytes_out) if c else (None,) * 5
             rows.append((r.name, r.ip, r.port, r.weight, server, *counted))
-    head = ("Real server", "IP address", "Port", "Weight", "Virtual server", "Check", "Sessions", "Total", "In bytes", "Out bytes")
+    head = (
+        "Real server",
+        "IP address",
+        "Port",
+        "Weight",
+        "Virtual server",
+        "Check",
+        "Sessions",
+        "Total",
+        "In bytes",
+        "Out bytes",
+    )
     return table(head, rows)
 
 

@@ -63,7 +63,10 @@ def wrong(text):
         ('slb virtual-server "v"\nmirror-traffic interface tunnel9', 'slb virtual-server "v": interface tunnel9 does not exist'),
         ('tunnel gre "t"\nno destination', 'tunnel gre "t": it has no destination, and interface tunnel1 sends through it'),
         ('tunnel gre "t"\nno source', 'tunnel gre "t": it has no source, and interface tunnel1 sends through it'),
-        ('tunnel gre "t"\ndestination 224.0.0.1', 'tunnel gre "t": its destination 224.0.0.1 is not the address of a single other host'),
+        (
+            'tunnel gre "t"\ndestination 224.0.0.1',
+            'tunnel gre "t": its destination 224.0.0.1 is not the address of a single other host',
+        ),
         ('tunnel gre "t"\ndestination 10.0.0.1', 'tunnel gre "t": its destination 10.0.0.1 is an address of this device'),
         ("interface tunnel1\nno tunnel gre", 'slb virtual-server "v": its mirror\'s interface tunnel1 is not bound to a tunnel'),
         ("slb virtual-server w type http id 1", 'slb virtual-server "w": id 1 is slb virtual-server "v" already'),
@@ -78,7 +81,8 @@ def wrong(text):
         ('slb virtual-server "v"\nip 10.0.0.2 port 80', 'slb virtual-server "v": 10.0.0.2 is not an address of this device'),
         (
             "interface ethernet0/1\nip address 10.1.0.255/24",
-            "interface ethernet0/1: 10.1.0.255/24 is not a host's address, the hosts of 10.1.0.0/24 are between its first and last address",
+            "interface ethernet0/1: 10.1.0.255/24 is not a host's address, "
+            + "the hosts of 10.1.0.0/24 are between its first and last address",
         ),
         (
             "ip route 0.0.0.0/0 10.0.0.2\nip route 0.0.0.0/0 10.0.0.3",
@@ -92,7 +96,8 @@ def test_one_mistake_one_line(text, message):
 
 def test_what_is_right():
     assert wrong("") == []
-    assert wrong("interface ethernet0/1\nip address 10.1.0.0/31\nexit\nip route 0.0.0.0/0 10.0.0.2\nip route 0.0.0.0/0 10.0.0.3 distance 2") == []
+    assert wrong("interface ethernet0/1\nip address 10.1.0.0/31") == []
+    assert wrong("ip route 0.0.0.0/0 10.0.0.2\nip route 0.0.0.0/0 10.0.0.3 distance 2") == []
     # An interface without addresses has what the system gives it: only the device knows.
     assert wrong('interface ethernet0/1\nexit\nslb virtual-server "v"\nip 10.0.0.2 port 80') == []
 

@@ -51,7 +51,7 @@ def test_the_article(article):
     assert "bind 192.168.131.2:8087 mss 1436" in haproxy.services
     assert compiled.warnings == (
         "interface tunnel1: copies of packets over 1476 bytes do not fit its 1500 bytes: "
-        "clients are asked for TCP segments of at most 1436 bytes",
+        + "clients are asked for TCP segments of at most 1436 bytes",
     )
 
 
@@ -149,8 +149,8 @@ def test_any_device_can_be_an_interface():
 def test_two_interfaces_are_not_one_device_and_have_not_one_address():
     with pytest.raises(Conflict, match=r"interface ethernet0/1: eth0 is ethernet0/0 already"):
         compile_config(config("interface ethernet0/0", "interface ethernet0/1", "device eth0"), machine)
+    lines = ("interface ethernet0/0", "ip address 10.0.0.1/8", "interface ethernet0/1", "ip address 10.0.0.1/24")
     with pytest.raises(Conflict, match=r"10\.0\.0\.1 is ethernet0/0 already"):
-        lines = ("interface ethernet0/0", "ip address 10.0.0.1/8", "interface ethernet0/1", "ip address 10.0.0.1/24")
         compile_config(config(*lines), machine)
 
 

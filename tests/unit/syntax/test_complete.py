@@ -9,7 +9,11 @@ from hsadc.syntax.complete import MOST_NAMES, candidates, last_word
 from hsadc.syntax.grammar import load_grammar
 
 grammar = load_grammar()
-live = {"gre_tunnel": ["to-a", "to b", "中文"], "ethernet": ["ethernet0/0", "ethernet0/1"], "server_pool": [f"p{n}" for n in range(300)]}
+live = {
+    "gre_tunnel": ["to-a", "to b", "中文"],
+    "ethernet": ["ethernet0/0", "ethernet0/1"],
+    "server_pool": [f"p{n}" for n in range(300)],
+}
 
 
 def words(mode, line):

@@ -10,9 +10,9 @@ from hsadc.errors import BadValue, ConfigError, Conflict, DanglingReference, Inc
 from hsadc.model.config import Config
 from hsadc.model.route import Route
 from hsadc.model.server_pool import PoolMember
+from hsadc.syntax.edit import Editor
 from hsadc.syntax.grammar import load_grammar
 from hsadc.syntax.load import LINE_LENGTH, MOST_MISTAKES, apply_line, load
-from hsadc.syntax.edit import Editor
 
 grammar = load_grammar()
 
@@ -78,8 +78,16 @@ def test_a_value_is_replaced_an_entry_is_added():
 
 
 def test_no_restores_the_default():
-    base = loaded("hostname x", 'slb virtual-server "v" type http id 1', "log enable", "ip 1.2.3.4 port 80", "mirror-traffic interface tunnel1")
-    config = loaded("no hostname", "slb virtual-server v", "no log enable", "no ip 1.2.3.4 port 80", "no mirror-traffic", base=base)
+    base = loaded(
+        "hostname x",
+        'slb virtual-server "v" type http id 1',
+        "log enable",
+        "ip 1.2.3.4 port 80",
+        "mirror-traffic interface tunnel1",
+    )
+    config = loaded(
+        "no hostname", "slb virtual-server v", "no log enable", "no ip 1.2.3.4 port 80", "no mirror-traffic", base=base
+    )
     assert config == loaded('slb virtual-server "v" type http id 1')
 
 
@@ -103,7 +111,9 @@ def test_members_and_routes_are_told_apart_by_their_keys():
 
 
 def test_every_mistake_is_found_and_says_where():
-    assert mistakes("interface ethernet0/0", "  mtu 1", "  descripton x", "exit", "tunnel", 'no tunnel gre "x"', "slb virtual-server v") == [
+    assert mistakes(
+        "interface ethernet0/0", "  mtu 1", "  descripton x", "exit", "tunnel", 'no tunnel gre "x"', "slb virtual-server v"
+    ) == [
         (2, 7, BadValue, "1 is out of range, it must be 576 to 9216"),
         (3, 3, UnknownCommand, "unrecognized keyword descripton, did you mean 'description'?"),
         (5, 7, IncompleteCommand, "incomplete command"),
@@ -137,7 +147,10 @@ def test_what_is_not_text_is_refused(line):
 
 
 def test_a_line_without_end_is_refused():
-    assert mistakes("x" * (LINE_LENGTH + 1))[0][3] == f"the line has {LINE_LENGTH + 1} characters, at most {LINE_LENGTH} are possible"
+    assert (
+        mistakes("x" * (LINE_LENGTH + 1))[0][3]
+        == f"the line has {LINE_LENGTH + 1} characters, at most {LINE_LENGTH} are possible"
+    )
 
 
 def test_reading_stops_after_many_mistakes():
