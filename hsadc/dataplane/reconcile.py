@@ -146,6 +146,6 @@ def _cause(error: Exception) -> str:
     elif isinstance(error, OSError) and error.strerror:
         meaning, detail = error.strerror, error.filename
     else:
-        return str(error)
+        return str(error) or type(error).__name__
     words = meaning[:1].lower() + meaning[1:]
     return f"{words} ({detail})" if detail and detail != meaning else words
