@@ -25,6 +25,7 @@ class AddressIntent:
         """As an error names it."""
         return f"{self.address} on {self.device}"
 
+
 def compile_addresses(config: Config, ports: Ports) -> tuple[AddressIntent, ...]:
     """The addresses of the running-config."""
     return tuple(AddressIntent(ports[e.name].device.name, a) for e in config.ethernet.values() for a in e.addresses)

@@ -32,6 +32,7 @@ class LinkIntent:
         mtu = "" if self.mtu_bytes is None else f" with mtu {self.mtu_bytes}"
         return f"{self.device} {'up' if self.up else 'down'}{mtu}"
 
+
 def compile_links(config: Config, ports: Ports) -> tuple[LinkIntent, ...]:
     """The devices of the interfaces that the running-config has; others are left as they are."""
     return tuple(LinkIntent(ports[e.name].device.name, not e.shutdown, e.mtu) for e in config.ethernet.values())

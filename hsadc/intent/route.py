@@ -37,6 +37,7 @@ class RouteIntent:
         out = "" if self.device is None else f" on {self.device}"
         return f"{self.destination}{hop}{out}"
 
+
 def compile_routes(config: Config, ports: Ports) -> tuple[tuple[RouteIntent, ...], tuple[str, ...]]:
     """The routes that can be in force, and a warning for each that cannot (yet)."""
     usable, warnings = [], []
