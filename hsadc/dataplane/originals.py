@@ -39,7 +39,7 @@ class Setting:
 class Originals:
     """The original values of changed settings; a truth value is 0 or 1.
 
-    Not safe for use by two threads at once; two processes must not share a file.
+    One thread at a time may change them while others read; two processes must not share a file.
     """
 
     def __init__(self, path: Path, identity: str) -> None:

@@ -114,6 +114,15 @@ def test_ours_is_not_changed_where_the_system_has_one_of_the_same_metric(net, dr
     assert shown(net) == before[:1]
 
 
+@pytest.mark.parametrize("other", ["tos 0x10 via 10.2.0.9 metric 1", "via 10.2.0.9 metric 1 table 100 proto 72"])
+def test_routes_for_a_tos_and_of_other_tables_are_none_of_our_business(net, driver, other):
+    net.ip(f"route add 10.9.0.0/24 {other}")
+    assert apply(driver, via("10.1.0.9")) == Outcome(created=1)
+    assert net.far_hears("10.9.0.1") == "10.1.0.1"
+    assert apply(driver) == Outcome(deleted=1)
+    assert "via 10.2.0.9 dev eth1" in net.ip("route show table all 10.9.0.0/24")
+
+
 def test_a_gateway_that_no_address_reaches(net, driver):
     with pytest.raises(ApplyError) as e:
         apply(driver, via("10.1.0.9", "10.8.0.0/24"), via("10.77.0.1"))
