@@ -42,7 +42,7 @@ def plan(requests: int) -> tuple[Request, ...]:
     return tuple(Request("POST", "/bytes/64", n) if i % 2 else Request("GET", f"/bytes/{n}", 0) for i, n in enumerate(sizes))
 
 
-class Failure(Exception):
+class RequestError(Exception):
     """Why a request was not answered as it must be."""
 
 
@@ -66,11 +66,11 @@ class Recorder:
         """Receive some more.
 
         Raises:
-            Failure: the peer has closed.
+            RequestError: the peer has closed.
         """
         data = self._socket.recv(1 << 16)
         if not data:
-            raise Failure("closed by the peer")
+            raise RequestError("closed by the peer")
         self.received += data
 
     def close(self) -> None:
@@ -89,7 +89,7 @@ def converse(peer: tuple[str, int], requests: Sequence[Request]) -> Connection:
         for request in requests:
             server = exchange(link, f"{peer[0]}:{peer[1]}", request)
             exchanges.append(Exchange(request.method, request.path, server))
-    except (OSError, Failure) as e:
+    except (OSError, RequestError) as e:
         failed = requests[len(exchanges) :]
         exchanges += [Exchange(r.method, r.path, error=str(e) or type(e).__name__) for r in failed]
     finally:
@@ -101,7 +101,7 @@ def exchange(link: Recorder, host: str, request: Request) -> str:
     """Send a request and receive its response; returns the name of the real server.
 
     Raises:
-        Failure: the response is not what was asked for.
+        RequestError: the response is not what was asked for.
         OSError: the connection broke, or nothing came for a while.
     """
     head = f"{request.method} {request.path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: hsadc-lab\r\n"
@@ -114,14 +114,14 @@ def exchange(link: Recorder, host: str, request: Request) -> str:
     response = bytes(link.received[start : end + 2])
     status, length, server = response[9:12], _LENGTH.search(response), _SERVER.search(response)
     if status != b"200" or length is None or server is None:
-        raise Failure(response.partition(b"\r\n")[0].decode(errors="replace"))
+        raise RequestError(response.partition(b"\r\n")[0].decode(errors="replace"))
     end += 4 + int(length[1])
     while len(link.received) < end:
         link.receive()
     name = server[1].decode()
     # One after another: nothing may follow the response, and its body must be that of the server that signed it.
     if bytes(link.received[end - int(length[1]) :]) != body(name, int(request.path.rpartition("/")[2])):
-        raise Failure("the body is not the one that was asked for")
+        raise RequestError("the body is not the one that was asked for")
     return name
 
 

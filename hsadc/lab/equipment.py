@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from hsadc.errors import ApplyError
@@ -33,7 +34,7 @@ class Servers:
                 place = namespace_of(runtime.prefix, name)
                 self._processes.append(Process(f"server {name}", command, log=log, namespace=place))
             for server in self._processes:
-                server.expect(lambda log=server.log: READY in log.read_text(), interrupt)
+                server.expect(partial(_says, server.log, READY), interrupt)
         except BaseException:
             self.stop()
             raise
@@ -97,6 +98,10 @@ def sample(name: str) -> Path:
         if (folder / name).is_file():
             return folder / name
     raise ApplyError(f"find the sample {name}", "it is not installed")
+
+
+def _says(log: Path, words: str) -> bool:
+    return words in log.read_text()
 
 
 def _accepts(path: Path) -> bool:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable
-from types import FrameType, TracebackType
+from types import TracebackType
 
 _POLL_S = 0.05
 
 
-class Interrupted(Exception):
-    """The operator asked to stop."""
+class Interrupted(KeyboardInterrupt):
+    """The operator asked to stop, by whatever signal."""
 
 
 class Interrupt:
@@ -26,14 +26,14 @@ class Interrupt:
         self._asked = False
 
     def __enter__(self) -> Interrupt:
-        self._before = {number: signal.signal(number, self._note) for number in self._SIGNALS}
+        self._before = {number: signal.signal(number, lambda *_: self._note()) for number in self._SIGNALS}
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
+    def _note(self) -> None:
         self._asked = True
 
     def wait(self, condition: Callable[[], bool], timeout_s: float) -> bool:

@@ -48,7 +48,7 @@ def processes(name: str) -> tuple[int, ...]:
         wanted = _identity(RUN / name)
     except FileNotFoundError:
         return ()
-    return tuple(pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if _runs_in(pid, wanted))
+    return tuple(pid for pid in _all_processes() if _runs_in(pid, wanted))
 
 
 def empty(name: str, patience_s: float = 5) -> None:
@@ -67,6 +67,10 @@ def remove(name: str) -> None:
     path = RUN / name
     if path.exists():
         netns.remove(name)
+
+
+def _all_processes() -> tuple[int, ...]:
+    return tuple(int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit())
 
 
 def _signal(name: str, number: signal.Signals) -> None:

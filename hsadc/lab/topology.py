@@ -1,9 +1,9 @@
 """The article's network as values: who is in it, and with which addresses.
 
-    client   192.168.131.1  ---+
-    adc      192.168.131.2  ---+                 192.168.141.0/24
-    rs33-35  192.168.131.33-35 +-- switch -- router ------------- analyzer 192.168.141.2
-                                    .131.254       .141.254
+client   192.168.131.1  ---+
+adc      192.168.131.2  ---+                 192.168.141.0/24
+rs33-35  192.168.131.33-35 +-- switch -- router ------------- analyzer 192.168.141.2
+                                .131.254       .141.254
 """
 
 from __future__ import annotations
