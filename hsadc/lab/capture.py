@@ -28,6 +28,18 @@ class CaptureTotals:
     dropped: int
 
 
+def totals(said: str) -> CaptureTotals:
+    """Read the totals out of what tcpdump says when it ends.
+
+    Raises:
+        ApplyError: they are not there.
+    """
+    found = _TOTALS.search(said)
+    if found is None:
+        raise ApplyError("capture at the analyzer", f"tcpdump gave no totals: {said.strip()}")
+    return CaptureTotals(int(found[1]), int(found[2]))
+
+
 def check_tcpdump() -> None:
     """Raise Unsupported when there is no tcpdump to capture with."""
     if shutil.which("tcpdump") is None:
@@ -68,10 +80,7 @@ class Capture:
 
         self._process.expect(quiet, self._interrupt)
         self.stop()
-        totals = _TOTALS.search(self._said())
-        if totals is None:
-            raise ApplyError("capture at the analyzer", f"no totals: {self._said().strip()}")
-        return CaptureTotals(int(totals[1]), int(totals[2]))
+        return totals(self._said())
 
     def stop(self) -> None:
         """End the capture; also right when it has ended."""

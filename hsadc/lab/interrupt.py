@@ -17,7 +17,8 @@ class Interrupted(KeyboardInterrupt):
 class Interrupt:
     """Turns signals into `Interrupted`, but only inside `wait`: what is being made or removed meanwhile is finished first.
 
-    A context manager, for the main thread; it gives the signals back to whom they belonged.
+    A context manager, for the main thread; it gives the signals back to whom they belonged. A signal that whoever started this
+    process had it ignore (nohup does so with SIGHUP) stays ignored.
     """
 
     _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -26,7 +27,8 @@ class Interrupt:
         self._asked = False
 
     def __enter__(self) -> Interrupt:
-        self._before = {number: signal.signal(number, lambda *_: self._note()) for number in self._SIGNALS}
+        heard = [number for number in self._SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+        self._before = {number: signal.signal(number, lambda *_: self._note()) for number in heard}
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:

@@ -48,13 +48,12 @@ def tally(recorded: bytes, segments: Sequence[Segment]) -> Tally:
     before: set[bytes] = set()
     surplus = repeated = retransmitted = 0
     for s in segments:
-        if not s.data and not s.flags & (SYN | FIN):
-            continue  # an acknowledgement may well be sent twice
         at = (s.sequence - start + bool(s.flags & SYN)) % 2**32
         inside = s.data[: max(0, len(recorded) - at)]
         surplus += len(s.data) - len(inside)
-        repeated += s.packet in before
-        retransmitted += s.packet not in before and any(seen[at : at + len(inside)])
+        again = s.packet in before and _is_unique(s)
+        repeated += again
+        retransmitted += not again and any(seen[at : at + len(inside)])
         before.add(s.packet)
         seen[at : at + len(inside)] = b"\1" * len(inside)
         shown[at : at + len(inside)] = inside
@@ -69,3 +68,12 @@ def tally(recorded: bytes, segments: Sequence[Segment]) -> Tally:
         retransmitted=retransmitted,
         unclosed=not closed,
     )
+
+
+def _is_unique(s: Segment) -> bool:
+    """True when a sender sends no second packet with every bit the same.
+
+    Linux counts a connection's packets in the IP identification, retransmissions too, but leaves it 0 where no connection is
+    established: an acknowledgement from there may well be the twin of an earlier one.
+    """
+    return bool(s.data) or bool(s.flags & (SYN | FIN)) or s.packet[4:6] != bytes(2)
