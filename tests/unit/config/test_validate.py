@@ -81,8 +81,10 @@ def wrong(text):
         ('slb virtual-server "v"\nip 10.0.0.2 port 80', 'slb virtual-server "v": 10.0.0.2 is not an address of this device'),
         (
             "interface ethernet0/1\nip address 10.1.0.255/24",
-            "interface ethernet0/1: 10.1.0.255/24 is not a host's address, "
-            + "the hosts of 10.1.0.0/24 are between its first and last address",
+            (
+                "interface ethernet0/1: 10.1.0.255/24 is not a host's address, the hosts of 10.1.0.0/24 are between its first "
+                "and last address"
+            ),
         ),
         (
             "ip route 0.0.0.0/0 10.0.0.2\nip route 0.0.0.0/0 10.0.0.3",
