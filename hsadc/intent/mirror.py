@@ -15,7 +15,7 @@ class TunnelIntent:
         egress: Linux device that the encapsulated packets leave by; None lets the routing table choose.
         source: outer source address.
         destination: outer destination address, the analyzer.
-        key: GRE key (RFC 2890), 0 to 4294967295; None sends none.
+        gre_key: GRE key (RFC 2890), 0 to 4294967295; None sends none.
         mtu_bytes: the largest outer IP packet that the egress takes.
     """
 
@@ -23,7 +23,7 @@ class TunnelIntent:
     egress: str | None
     source: IPv4Address
     destination: IPv4Address
-    key: int | None = None
+    gre_key: int | None = None
     mtu_bytes: int = 1500
 
     @property
@@ -37,7 +37,6 @@ class RuleIntent:
     """Packets to or from this address and port are copied, in both directions.
 
     Attributes:
-        virtual_server: its name, for people.
         id: the virtual server's number, 1 to 65535; names its counters.
         address: the virtual server's address.
         port: the virtual server's port, 1 to 65535.
@@ -45,7 +44,6 @@ class RuleIntent:
         tunnel: the tunnel interface that copies leave by.
     """
 
-    virtual_server: str
     id: int
     address: IPv4Address
     port: int
