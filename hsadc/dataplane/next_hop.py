@@ -118,8 +118,8 @@ class Watcher:
     """A thread that calls `refresh` at each change of links, addresses, routes, rules or neighbours.
 
     Args:
-        refresh: brings the map up to date with the socket that it is given; True when it waits for a neighbour, and shall be called
-            again in a second even without a change.
+        refresh: brings the map up to date, asking through the socket that it is given; True when it waits for a neighbour, and
+            shall be called again in a second even without a change.
     """
 
     def __init__(self, refresh: Callable[[IPRoute], bool]) -> None:

@@ -68,7 +68,7 @@ class TunnelDriver:
         self._objects = objects
 
     def observe(self, wanted: Mapping[Hashable, TunnelIntent]) -> Mapping[Hashable, TunnelIntent]:
-        """The tunnels in the map; one whose helper lacks its encapsulator is left out while it is wanted, so that it is made again."""
+        """The tunnels in the map; one without its encapsulator is left out while it is wanted, so that it is made again."""
         with self._objects.lock:
             if not self._objects.adopt():
                 return {}

@@ -18,7 +18,7 @@ INGRESS, EGRESS = 0xFFFFFFF2, 0xFFFFFFF3
 HOOKS = {"hsadc_tap_in": INGRESS, "hsadc_tap_out": EGRESS, "hsadc_encap": EGRESS}
 """Where the program of each name belongs."""
 
-# First in order, so that no other filter's verdict hides a packet from the tap; the handle keeps others' filters of that order apart.
+# First in order, so that no other filter's verdict hides a packet; the handle keeps filters of others apart that are first too.
 _PRIORITY, _HANDLE, _ETH_P_ALL = 1, 0x4853, 3
 _EEXIST, _ENOENT, _ENODEV, _EINVAL = 17, 2, 19, 22
 

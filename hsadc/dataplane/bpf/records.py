@@ -19,6 +19,7 @@ _RULE_KEY = struct.Struct("!16sHBx")
 _RULE = struct.Struct("=II")
 _TUNNEL = struct.Struct("=4s4s4sII16sII4sI")
 _HAS_KEY = 1
+_NOWHERE = IPv4Address(0)
 
 
 class State(enum.IntEnum):
@@ -90,7 +91,7 @@ class Tunnel:
     egress: str
     state: State = State.NO_ROUTE
     ifindex: int = 0
-    next_hop: IPv4Address = IPv4Address(0)
+    next_hop: IPv4Address = _NOWHERE
     path_mtu_bytes: int = 0
 
     def encode(self) -> bytes:
@@ -120,7 +121,7 @@ class Tunnel:
     def resolved(self, state: State, ifindex: int, next_hop: IPv4Address | None, path_mtu_bytes: int) -> Tunnel:
         """The same tunnel, with what the kernel's routes and neighbours say now."""
         mtu = min(self.mtu_bytes, path_mtu_bytes or self.mtu_bytes)
-        return replace(self, state=state, ifindex=ifindex, next_hop=next_hop or IPv4Address(0), path_mtu_bytes=mtu)
+        return replace(self, state=state, ifindex=ifindex, next_hop=next_hop or _NOWHERE, path_mtu_bytes=mtu)
 
 
 class _Counters:

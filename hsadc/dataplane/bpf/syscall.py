@@ -29,7 +29,7 @@ def bpf(command: int, attributes: bytes) -> tuple[int, bytes]:
     """Make the call.
 
     Returns:
-        Its result (a file descriptor that the caller owns, for commands that make one), and the attributes as the kernel left them.
+        Its result (for commands that make one, a file descriptor that the caller owns), and the attributes afterwards.
 
     Raises:
         OSError: the kernel refused, or the machine's call number is not known (ENOSYS).
