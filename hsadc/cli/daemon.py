@@ -7,7 +7,7 @@ import fcntl
 import logging
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from hsadc.cli.session import Session
 from hsadc.config.commit import Device
 from hsadc.config.store import StartupFile
 from hsadc.errors import ApplyError, ConfigError
+from hsadc.model.admin_user import AdminUser
 from hsadc.syntax.grammar import load_grammar
 
 log = logging.getLogger(__name__)
@@ -69,7 +70,7 @@ async def serve(options: Options, stop: asyncio.Event, ready: Callable[[], None]
     """
     address = parse_ssh(options.ssh)
     with _only_one(options.state_dir):
-        device = _open_device(options)
+        device = await asyncio.to_thread(_open_device, options)
         for warning in await asyncio.to_thread(device.start):
             log.warning(warning)
         try:
@@ -92,7 +93,9 @@ async def _serve_clients(
             return
         from hsadc.cli import ssh
 
-        users = lambda: device.running.admin_user  # noqa: E731
+        def users() -> Mapping[str, AdminUser]:
+            return device.running.admin_user
+
         ssh.refuse_default_password(address[0], users())
         acceptor = await ssh.listen(*address, host_key=options.state_dir / "ssh_host_key", users=users, shell=local)
         log.info("SSH listens on %s", options.ssh)

@@ -12,11 +12,12 @@ from hsadc.dataplane.haproxy_statistics import VirtualServerStatistics
 from hsadc.dataplane.haproxy_supervisor import HaproxyState, Supervisor
 from hsadc.dataplane.inventory import observe_inventory
 from hsadc.dataplane.link import LinkDriver
-from hsadc.dataplane.mirror import Mirror, MirrorCounters, TunnelState
+from hsadc.dataplane.mirror import Mirror, MirrorCounters
 from hsadc.dataplane.netlink import Address, Link, Netlink, Route
 from hsadc.dataplane.originals import Originals, kernel_identity
 from hsadc.dataplane.reconcile import Outcome, reconcile
 from hsadc.dataplane.route import RouteDriver
+from hsadc.dataplane.tunnel import TunnelState
 from hsadc.errors import Unsupported
 from hsadc.intent.compile import Intent
 from hsadc.intent.inventory import Inventory
@@ -46,7 +47,6 @@ class Dataplane:
         self._haproxy = HaproxyDriver(state_dir)
         self._supervisor = Supervisor(self._haproxy)
         self._intent = Intent()
-        self._watching = False
 
     def inventory(self) -> Inventory:
         """The machine's Ethernet devices, as they would be without hsadc."""
@@ -61,24 +61,21 @@ class Dataplane:
         """
         outcome = self._reconcile(intent)
         self._intent = intent
-        if not self._watching:
-            self._mirror.start_watching()
-            self._supervisor.start()
-            self._watching = True
+        self._mirror.start_watching()
+        self._supervisor.start()
         return outcome
 
     def stop(self) -> None:
-        """Remove everything that hsadc made, and put back what it changed.
+        """Remove everything that hsadc made, and put back what it changed; nothing can be applied afterwards.
 
         Raises:
             ApplyError: something could not be removed.
         """
-        if self._watching:
+        try:
+            self._reconcile(Intent())
+        finally:
             self._supervisor.stop()
-            self._mirror.stop_watching()
-            self._watching = False
-        self._reconcile(Intent())
-        self._intent = Intent()
+            self._mirror.stop()
 
     def _reconcile(self, intent: Intent) -> Outcome:
         with Netlink() as netlink:

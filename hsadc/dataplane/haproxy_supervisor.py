@@ -61,7 +61,9 @@ class Supervisor:
         self._last_start = -math.inf
 
     def start(self) -> None:
-        """Begin to watch."""
+        """Begin to watch; nothing when it does already."""
+        if self._thread is not None:
+            return
         self._wake = os.eventfd(0, os.EFD_CLOEXEC)
         self._stopping = False
         with self._driver.lock:

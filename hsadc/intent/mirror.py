@@ -104,7 +104,7 @@ def _tunnel(interface: str, tunnel: GreTunnel, ports: Ports) -> TunnelIntent:
     mtu = egress.mtu_bytes if egress else min(p.mtu_bytes for p in ports)
     if tunnel.destination is None:
         raise ConfigError(title("gre_tunnel", tunnel.name), "it has no destination")
-    return TunnelIntent(interface, egress and egress.device.name, source, tunnel.destination, tunnel.key, mtu)
+    return TunnelIntent(interface, egress.device.name if egress else None, source, tunnel.destination, tunnel.key, mtu)
 
 
 def _source(tunnel: GreTunnel, ports: Ports) -> IPv4Address:

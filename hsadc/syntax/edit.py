@@ -36,9 +36,13 @@ class Setting(NamedTuple):
     item: type | None
 
 
-@cache
 def settings(cls: type) -> Mapping[str, Setting]:
     """The settings of a section's class (or of Config: the global ones), by field."""
+    return _settings(cls)
+
+
+@cache
+def _settings(cls: Any) -> Mapping[str, Setting]:
     hints = get_type_hints(cls)
     identity = SECTIONS if cls is Config else HEAD
     return {f.name: _setting(f.name, hints[f.name], f.default) for f in fields(cls) if f.name not in identity}

@@ -53,7 +53,9 @@ def load(grammar: Grammar, text: str, base: Config | None = None) -> Loaded:
 
     A line that does not fit an open block but the modes around it closes the block. Blocks may be empty and may come again.
     """
-    editor, mistakes, places = Editor(base or Config()), [], {}
+    editor = Editor(base or Config())
+    mistakes: list[Mistake] = []
+    places: dict[tuple[str, str], int] = {}
     for number, line in enumerate(_lines(text), 1):
         before = editor.section, editor.name
         try:

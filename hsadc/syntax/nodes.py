@@ -126,7 +126,7 @@ class NodeBuilder:
             if name == _END:
                 node.form = Form("", False, ())
                 continue
-            ahead = parser.copy(deepcopy_values=False)
+            ahead = parser.copy(deepcopy_values=False)  # type: ignore[no-untyped-call]
             ahead.feed_token(Token(name, ""))
             word = self.literals.get(name)
             child = Node((*node.path, f'"{word}"' if word else name))
@@ -161,7 +161,7 @@ class NodeBuilder:
         for name in tokens:
             parser.feed_token(Token(name, self.literals.get(name) or str(number)))
             number += name not in self.literals
-        return _form_of(parser.feed_eof().children[0])
+        return _form_of(parser.feed_eof().children[0])  # type: ignore[no-untyped-call]
 
 
 def accepts(parser: InteractiveParser, has_help: Callable[[str, str], bool]) -> list[tuple[str, str]]:
@@ -190,7 +190,7 @@ def accepts(parser: InteractiveParser, has_help: Callable[[str, str], bool]) -> 
 
 
 def _form_of(tree: Any) -> Form:
-    negated, slots = False, []
+    negated, slots = False, list[int | Form | None]()
     for child in tree.children:
         if child is None:
             slots.append(None)

@@ -50,13 +50,13 @@ def get_requires_for_build_editable(config_settings: ConfigSettings = None) -> l
 def build_wheel(wheel_directory: str, config_settings: ConfigSettings = None, metadata_directory: str | None = None) -> str:
     """Compile, then build the wheel; returns its file name."""
     compile_programs()
-    return build_meta.build_wheel(wheel_directory, config_settings, metadata_directory)
+    return str(build_meta.build_wheel(wheel_directory, config_settings, metadata_directory))
 
 
 def build_editable(wheel_directory: str, config_settings: ConfigSettings = None, metadata_directory: str | None = None) -> str:
     """Compile in place, then build the editable wheel; returns its file name."""
     compile_programs()
-    return build_meta.build_editable(wheel_directory, config_settings, metadata_directory)
+    return str(build_meta.build_editable(wheel_directory, config_settings, metadata_directory))
 
 
 def compile_programs() -> list[Path]:
