@@ -64,7 +64,7 @@ def run_demo(*, keep_pcap: Path | None = None, write: Write) -> int:
     return 1 if findings.problems else 0
 
 
-def run_up(*, write: Write) -> int:
+def up(*, write: Write) -> int:
     """Make the network, the servers and the device, and leave them running; raises as `run_demo` does."""
     with claim(PREFIX) as runtime:
         _expect_down(runtime)
@@ -87,7 +87,7 @@ def run_up(*, write: Write) -> int:
     return 0
 
 
-def run_shell() -> int:
+def shell(*, write: Write) -> int:
     """The shell of the lab's ADC on this terminal; returns its exit status.
 
     Raises:
@@ -96,10 +96,11 @@ def run_shell() -> int:
     runtime = Runtime(PREFIX)
     if not runtime.up.exists():
         raise Conflict("lab", "it is not up: `hsadc lab up` first")
+    write(f"the shell of {namespace_of(PREFIX, 'adc')}; the lab stays up when you leave it")
     return attach([sys.executable, "-m", "hsadc", "--state-dir", str(runtime.state)])
 
 
-def run_down(*, write: Write) -> int:
+def down(*, write: Write) -> int:
     """Remove the lab, whole or in pieces; raises Unsupported and Conflict as `run_demo` does."""
     with claim(PREFIX) as runtime, Interrupt():
         _remove(runtime)
