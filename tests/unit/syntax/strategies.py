@@ -61,7 +61,13 @@ configs = st.builds(
     ),
     gre_tunnel=section(
         st.builds(
-            GreTunnel, names, notes, maybe(ethernets | addresses), maybe(addresses), maybe(ethernets), maybe(st.integers(0, 2**32 - 1))
+            GreTunnel,
+            names,
+            notes,
+            maybe(ethernets | addresses),
+            maybe(addresses),
+            maybe(ethernets),
+            maybe(st.integers(0, 2**32 - 1)),
         )
     ),
     tunnel_interface=section(st.builds(TunnelInterface, tunnels, notes, maybe(names), st.booleans())),
