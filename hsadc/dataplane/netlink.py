@@ -218,8 +218,9 @@ def _route(message: Any) -> Route:
     destination = IPv4Network((message.get_attr("RTA_DST") or 0, message["dst_len"]))
     metric = message.get_attr("RTA_PRIORITY") or 0
     ours = message["proto"] == PROTOCOL
-    # One unicast next hop of IPv4 is all that a route of ours can be: any other is shown as one that leads nowhere.
-    if message["type"] != _RTN_UNICAST or message.get_attr("RTA_MULTIPATH") or message.get_attr("RTA_VIA"):
+    # To deliver locally, or by a gateway of another family, is not to reach the destination on the device. (Several next hops
+    # have neither gateway nor device here.)
+    if message["type"] != _RTN_UNICAST or message.get_attr("RTA_VIA"):
         return Route(destination, metric, None, None, ours)
     gateway = message.get_attr("RTA_GATEWAY")
     return Route(destination, metric, IPv4Address(gateway) if gateway else None, message.get_attr("RTA_OIF"), ours)

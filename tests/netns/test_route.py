@@ -101,6 +101,20 @@ def test_a_route_of_the_system_is_never_replaced(net, driver, foreign):
     assert shown(net, "10.8.0.0/24") == []
 
 
+@pytest.mark.parametrize("foreign", ["local 10.9.0.0/24 dev eth0", "10.9.0.0/24 via inet6 fe80::1 dev eth0"])
+def test_a_route_that_does_something_else_on_the_device_is_another_route(net, driver, foreign):
+    net.ip(f"route add {foreign} metric 1 table main")
+    with pytest.raises(ApplyError, match="choose another distance"):
+        apply(driver, on("eth0"))
+
+
+def test_a_route_of_the_system_behind_ours_is_not_taken_for_it(net, driver):
+    apply(driver, via("10.1.0.9"))
+    net.ip("route append 10.9.0.0/24 via 10.2.0.9 metric 1")
+    with pytest.raises(ApplyError, match="choose another distance"):
+        apply(driver, via("10.2.0.9"))
+
+
 def test_ours_is_not_changed_where_the_system_has_one_of_the_same_metric(net, driver):
     apply(driver, via("10.1.0.9"))
     net.ip("route prepend 10.9.0.0/24 via 10.2.0.9 metric 1 proto static")

@@ -79,6 +79,14 @@ def test_what_cannot_be_written_is_not_remembered(path):
     assert Originals(path, "this").get(UP) == 1
 
 
+def test_what_cannot_be_put_in_place_is_not_remembered(path):
+    originals = Originals(path, "this")
+    path.mkdir()
+    with pytest.raises(IsADirectoryError):
+        originals.remember(MTU, 1500)
+    assert originals.get(MTU) is None
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", json.dumps({"identity": "this", "originals": [[1]]})])
 def test_a_spoiled_file_is_reported_and_taken_as_empty(path, text, caplog):
     path.write_text(text)
