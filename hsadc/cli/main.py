@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -157,10 +157,6 @@ def _shell(options: argparse.Namespace) -> int:
 def _lab(options: argparse.Namespace) -> int:
     from hsadc.lab import demo
 
-    actions: Mapping[str, Callable[[], int]] = {
-        "demo": lambda: demo.run_demo(keep_pcap=options.keep, write=_write),
-        "up": lambda: demo.run_up(write=_write),
-        "shell": demo.run_shell,
-        "down": lambda: demo.run_down(write=_write),
-    }
-    return actions[options.action]()
+    if options.action == "demo":
+        return demo.run_demo(keep_pcap=options.keep, write=_write)
+    return {"up": demo.up, "shell": demo.shell, "down": demo.down}[options.action](write=_write)
