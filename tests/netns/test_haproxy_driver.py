@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from haproxy_lab import Site, new_address, request, site
 
 from hsadc.dataplane.haproxy import HaproxyDriver
 from hsadc.errors import ApplyError
 from hsadc.intent.haproxy import HaproxyIntent
+from tests.netns.haproxy_lab import Site, new_address, request, site
 
 pytestmark = pytest.mark.netns
 

@@ -7,7 +7,8 @@ import threading
 from pathlib import Path
 
 import pytest
-from haproxy_lab import Site, site
+
+from tests.netns.haproxy_lab import Site, site
 
 pytestmark = pytest.mark.netns
 

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from haproxy_lab import Site, site
 
 from hsadc.dataplane.haproxy import HaproxyDriver
 from hsadc.dataplane.haproxy_supervisor import HaproxyState, Supervisor
+from tests.netns.haproxy_lab import Site, site
 
 pytestmark = pytest.mark.netns
 
