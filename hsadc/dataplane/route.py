@@ -22,11 +22,7 @@ class RouteDriver:
 
     def observe(self, wanted: Mapping[Hashable, RouteIntent]) -> Mapping[Hashable, RouteIntent]:
         """Our routes, and those of others that are exactly what is wanted."""
-        found: dict[Hashable, RouteIntent] = {}
-        for route, intent in self._read():
-            if route.ours or (intent == wanted.get(intent.key) and intent.key not in found):
-                found[intent.key] = intent
-        return found
+        return _present(self._read(), wanted)
 
     def prepare(self, wanted: Mapping[Hashable, RouteIntent]) -> None:
         """See that no route of others has to give way.
@@ -34,8 +30,9 @@ class RouteDriver:
         Raises:
             ApplyError: one has the destination and the metric of a wanted route, but leads elsewhere.
         """
-        present = self.observe(wanted)
-        for route, intent in self._read():
+        rows = self._read()
+        present = _present(rows, wanted)
+        for route, intent in rows:
             new = wanted.get(intent.key)
             if new is not None and not route.ours and present.get(intent.key) != new:
                 cause = f"the system has a route {intent} of its own with this metric; choose another distance"
@@ -65,6 +62,14 @@ class RouteDriver:
 
     def _index(self, intent: RouteIntent) -> int | None:
         return None if intent.device is None else self._netlink.link(intent.device).index
+
+
+def _present(rows: Iterable[tuple[Route, RouteIntent]], wanted: Mapping[Hashable, RouteIntent]) -> dict[Hashable, RouteIntent]:
+    found: dict[Hashable, RouteIntent] = {}
+    for route, intent in rows:
+        if route.ours or (intent == wanted.get(intent.key) and intent.key not in found):
+            found[intent.key] = intent
+    return found
 
 
 def _intent(route: Route, names: Mapping[int, str], direct: Iterable[Route]) -> RouteIntent:
