@@ -76,7 +76,7 @@ def decode(packet: bytes) -> tuple[GreHeader, int]:
         The header, and its length in bytes: the payload's offset.
 
     Raises:
-        WireError: the packet is cut off, of another version, has reserved bits set (RFC 1701's routing), or its checksum is wrong.
+        WireError: the packet is cut off or of another version, has reserved bits set (RFC 1701's routing) or a wrong checksum.
     """
     if len(packet) < 4:
         raise WireError(f"GRE header cut off after {len(packet)} bytes")

@@ -8,6 +8,7 @@ import contextlib
 import itertools
 import os
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -18,6 +19,7 @@ from pathlib import Path
 
 from pyroute2 import netns
 
+from hsadc.dataplane.bpf import syscall
 from hsadc.dataplane.mirror import Mirror
 from hsadc.intent.mirror import RuleIntent, TapIntent, TunnelIntent
 from hsadc.wire import gre
@@ -194,7 +196,7 @@ class Mirrored:
     """What an analyzer makes of captured copies: every checksum verified, TCP streams put together again."""
 
     def __init__(self, frames, key=None):
-        self.inner, self._segments, self._first = [], defaultdict(dict), {}
+        self.inner, self._segments, self._first, self._latest, self.reordered = [], defaultdict(dict), {}, {}, 0
         for frame in frames:
             outer = frame[14:]
             total = int.from_bytes(outer[2:4])
@@ -223,9 +225,11 @@ class Mirrored:
             self._first[flow] = sequence + 1
         elif data:
             self._segments[flow][sequence] = data
+            self.reordered += (sequence - self._latest.get(flow, sequence)) % 2**32 >= 2**31
+            self._latest[flow] = sequence
 
     def stream(self, source, port=None):
-        """The bytes that one address sent (from a port, if given), without a gap; and whether they came in order."""
+        """The bytes that one address sent (from a port, if given), without a gap."""
         (flow,) = (f for f in self._first if f[:4] == IPv4Address(source).packed and port in (None, int.from_bytes(f[8:10])))
         body, following = bytearray(), self._first[flow]
         for sequence, data in sorted(self._segments[flow].items(), key=lambda item: (item[0] - self._first[flow]) % 2**32):
@@ -238,3 +242,20 @@ class Mirrored:
     @property
     def sizes(self):
         return [len(packet) for packet in self.inner]
+
+
+def run_program(program, packet, ifindex=0):
+    """Run a program once over an Ethernet frame; returns its verdict and the frame afterwards."""
+    frame, after = (
+        syscall.ctypes.create_string_buffer(packet, len(packet)),
+        syscall.ctypes.create_string_buffer(len(packet) + 256),
+    )
+    context = syscall.ctypes.create_string_buffer(192)
+    struct.pack_into("=I", context, 40, ifindex)
+    pointers = syscall.address(frame), syscall.address(after)
+    attributes = struct.pack(
+        "=IIIIQQIIIIQQ", program, 0, len(packet), len(after), *pointers, 1, 0, 192, 0, syscall.address(context), 0
+    )
+    _, result = syscall.bpf(syscall.PROG_TEST_RUN, attributes)
+    verdict, _, length = struct.unpack_from("=iII", result, 4)
+    return verdict, after.raw[:length]

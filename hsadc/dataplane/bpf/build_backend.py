@@ -12,10 +12,9 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
-
-from setuptools import build_meta
-from setuptools.build_meta import build_sdist, get_requires_for_build_sdist, prepare_metadata_for_build_wheel
+from typing import Any
 
 __all__ = [
     "build_editable",
@@ -34,7 +33,12 @@ ConfigSettings = Mapping[str, str | list[str] | None] | None
 _FLAGS = ["-O2", "-mcpu=v3", "-Wall", "-Wextra", "-Werror", "-c"]
 _ZIG = "ziglang>=0.13,<1"
 
+# By name: some releases of setuptools are typed and some are not.
+build_meta: Any = import_module("setuptools.build_meta")
+build_sdist = build_meta.build_sdist
+get_requires_for_build_sdist = build_meta.get_requires_for_build_sdist
 prepare_metadata_for_build_editable = build_meta.prepare_metadata_for_build_editable
+prepare_metadata_for_build_wheel = build_meta.prepare_metadata_for_build_wheel
 
 
 def get_requires_for_build_wheel(config_settings: ConfigSettings = None) -> list[str]:
