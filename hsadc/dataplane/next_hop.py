@@ -109,7 +109,7 @@ def probe(netlink: IPRoute, hop: NextHop) -> None:
     if hop.address is None or hop.probing:
         return
     try:
-        netlink.neigh("add", dst=str(hop.address), ifindex=hop.ifindex, flags=_NTF_USE, state=_NUD_NONE)
+        netlink.neigh("replace", dst=str(hop.address), ifindex=hop.ifindex, flags=_NTF_USE, state=_NUD_NONE)
     except NetlinkError as e:
         _log.info("cannot ask for next hop %s on %s: %s", hop.address, hop.device, e)
 

@@ -228,9 +228,9 @@ class Mirrored:
             self.reordered += (sequence - self._latest.get(flow, sequence)) % 2**32 >= 2**31
             self._latest[flow] = sequence
 
-    def stream(self, source, port=None):
-        """The bytes that one address sent (from a port, if given), without a gap."""
-        (flow,) = (f for f in self._first if f[:4] == IPv4Address(source).packed and port in (None, int.from_bytes(f[8:10])))
+    def stream(self, source):
+        """The bytes that one address sent in the one connection there is, without a gap."""
+        (flow,) = (f for f in self._first if f[:4] == IPv4Address(source).packed)
         body, following = bytearray(), self._first[flow]
         for sequence, data in sorted(self._segments[flow].items(), key=lambda item: (item[0] - self._first[flow]) % 2**32):
             missing = (following - sequence) % 2**32

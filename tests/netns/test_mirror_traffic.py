@@ -85,9 +85,8 @@ def test_lone_segments_larger_than_the_path_are_split(net, one_cpu, checksum_off
 def test_pieces_are_what_segmentation_would_have_made(net):
     net.run("client", "ethtool -K eth0 tso off gso off")
     net.run("adc", "ethtool -K front gro off")
-    with mirror_in(net):
-        with capture(net) as frames, capture(net, "adc", "front", "tcp") as original:
-            transfer(net, UP[:1448])
+    with mirror_in(net), capture(net) as frames, capture(net, "adc", "front", "tcp") as original:
+        transfer(net, UP[:1448])
     (whole,) = [f[14:] for f in original if len(f) == 1514]
     first, last = [p for p in Mirrored(frames).inner if 700 < len(p) < 800]
     assert first[52:] + last[52:] == whole[52:]
@@ -106,7 +105,10 @@ def test_jumbo_frames_reach_an_analyzer_behind_a_smaller_path(net, offload):
         net.run(role, f"ethtool -K {port} tso {offload} gso {offload} gro off")
     with mirror_in(net) as mirror:
         _, _, tunnel = watched_transfer(net, mirror)
-        assert (tunnel.split > 0) == (offload == "off")
+        if offload == "on":
+            assert tunnel.split < 5  # what ends a burst may be a lone segment
+        else:
+            assert tunnel.split > 25
 
 
 def test_key(net):
@@ -125,7 +127,7 @@ def test_only_the_rule_is_copied_and_no_copy_is_copied_again(net):
                 transfer(net, UP, DOWN, port=9999)
                 assert mirror.counters().rules[RULE.id].matched_packets == 0
                 transfer(net, UP, DOWN)
-            assert Mirrored(frames).stream(CLIENT, PORT) == UP
+            assert Mirrored(frames).stream(CLIENT) == UP
             assert len(sent) <= len(frames) == mirror.counters().tunnels["tunnel1"].sent_packets
         finally:
             mirror.taps.delete(back)
