@@ -100,7 +100,9 @@ def leftovers() -> str:
         addresses = [a.get_attr("IFA_ADDRESS") for a in ip.get_addr(index=eth0, family=2)]
         routes = [r.get_attr("RTA_GATEWAY") for r in ip.get_routes(family=2, table=254) if r.get_attr("RTA_GATEWAY")]
         qdiscs = [q.get_attr("TCA_KIND") for q in ip.get_qdiscs(index=eth0) if q.get_attr("TCA_KIND") == "clsact"]
-        filters = [f.get_attr("TCA_KIND") for side in (0xFFFFFFF2, 0xFFFFFFF3) for f in ip.get_filters(index=eth0, parent=side) if qdiscs]
+        filters = [
+            f.get_attr("TCA_KIND") for side in (0xFFFFFFF2, 0xFFFFFFF3) for f in ip.get_filters(index=eth0, parent=side) if qdiscs
+        ]
     return f"{' '.join(links.values())} {addresses} {routes} {qdiscs + filters}"
 
 
@@ -136,7 +138,11 @@ def test_bad_input_is_one_line_and_changes_nothing(lab, tmp_path):
         file.write_text(f"hostname changed\n{text}\n")
         done = lab.exec_file(file)
         assert done.returncode == 1, name
-        assert sum(message in line for line in done.stdout.splitlines() + done.stderr.splitlines()) == 1, (name, done.stdout, done.stderr)
+        assert sum(message in line for line in done.stdout.splitlines() + done.stderr.splitlines()) == 1, (
+            name,
+            done.stdout,
+            done.stderr,
+        )
         assert (lab.show("show running-config"), made(lab)) == before, name
 
 
