@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 
 from hsadc.errors import WireError
+from hsadc.wire import gre
+from hsadc.wire.checksum import internet_checksum
 
 _ETHERTYPE_IPV4 = 0x0800
 _GRE = 47
@@ -71,10 +73,10 @@ def decapsulate(frame: bytes) -> Copy:
     """
     if frame[12:14] != struct.pack(">H", _ETHERTYPE_IPV4):
         raise WireError("not an IPv4 frame")
-    header, gre = _split(frame[14:], "outer", _GRE)
-    if not _sound(header):
+    header, payload = _split(frame[14:], "outer", _GRE)
+    if internet_checksum(header):
         raise WireError("outer IP checksum wrong")
-    return Copy(IPv4Address(header[12:16]), IPv4Address(header[16:20]), header[8], _gre_payload(gre))
+    return Copy(IPv4Address(header[12:16]), IPv4Address(header[16:20]), header[8], _gre_payload(payload))
 
 
 def segment(packet: bytes) -> Segment:
@@ -95,8 +97,8 @@ def segment(packet: bytes) -> Segment:
         flags=tcp[13],
         data=tcp[offset:],
         packet=header + tcp,
-        ip_sound=_sound(header),
-        tcp_sound=_sound(pseudo + tcp),
+        ip_sound=not internet_checksum(header),
+        tcp_sound=not internet_checksum(pseudo + tcp),
     )
 
 
@@ -115,24 +117,9 @@ def _split(packet: bytes, which: str, protocol: int) -> tuple[bytes, bytes]:
     return packet[:header_length], packet[header_length:total_length]
 
 
-def _gre_payload(gre: bytes) -> bytes:
+def _gre_payload(packet: bytes) -> bytes:
     """What a GRE packet carries, which must be IPv4."""
-    if len(gre) < 4:
-        raise WireError("GRE header cut short")
-    flags, protocol = struct.unpack_from(">HH", gre)
-    if flags & 0x4FFF:  # routing (RFC 1701), reserved bits, versions but 0
-        raise WireError(f"GRE flags {flags:#06x}")
-    if protocol != _ETHERTYPE_IPV4:
-        raise WireError(f"GRE protocol {protocol:#06x}, not IPv4")
-    if flags & 0x8000 and not _sound(gre):
-        raise WireError("GRE checksum wrong")
-    # Checksum (with Reserved1), key and sequence number take four bytes each.
-    return gre[4 + 4 * sum(bool(flags & bit) for bit in (0x8000, 0x2000, 0x1000)) :]
-
-
-def _sound(data: bytes) -> bool:
-    """True when the Internet checksum over data that includes it is right (RFC 1071).
-
-    The one's complement sum of 16-bit words is the whole as one number, modulo 0xffff: 0x10000 is 1 there.
-    """
-    return int.from_bytes(data + bytes(len(data) % 2), "big") % 0xFFFF == 0
+    header, length = gre.decode(packet)
+    if header.protocol != gre.PROTOCOL_IPV4:
+        raise WireError(f"GRE protocol {header.protocol:#06x}, not IPv4")
+    return packet[length:]

@@ -38,10 +38,10 @@ def test_the_copied_packet_comes_out_as_it_went_in(gre):
         (frame(tcp(), frag=1), "outer packet is a fragment"),
         (frame(tcp(), proto=6), "outer packet has protocol 6"),
         (frame(tcp(), chksum=1), "outer IP checksum wrong"),
-        (frame(tcp(), len=22), "GRE header cut short"),
-        (frame(tcp(), gre=GRE(proto=0x0800, version=1)), "GRE flags 0x0001"),
+        (frame(tcp(), len=22), "GRE header cut off after 2 bytes"),
+        (frame(tcp(), gre=GRE(proto=0x0800, version=1)), "GRE version 1, not 0"),
         (frame(tcp(), gre=GRE(proto=0x86DD)), "GRE protocol 0x86dd, not IPv4"),
-        (frame(tcp(), gre=GRE(proto=0x0800, chksum_present=1, chksum=1)), "GRE checksum wrong"),
+        (frame(tcp(), gre=GRE(proto=0x0800, chksum_present=1, chksum=1)), "GRE checksum is wrong"),
     ],
 )
 def test_a_frame_that_is_no_copy_is_refused(spoiled, why):
