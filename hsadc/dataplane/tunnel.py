@@ -80,7 +80,7 @@ class TunnelDriver:
             }
 
     def prepare(self, wanted: Mapping[Hashable, TunnelIntent]) -> None:
-        """Load the programs when there is a tunnel to make, and remove the helper devices that an interrupted process left bare."""
+        """Load the programs when there is a tunnel to make; remove the helper devices that an interrupted process left bare."""
         with self._objects.lock:
             if wanted:
                 self._objects.load()
