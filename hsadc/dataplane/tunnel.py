@@ -80,10 +80,15 @@ class TunnelDriver:
             }
 
     def prepare(self, wanted: Mapping[Hashable, TunnelIntent]) -> None:
-        """Load the programs when there is a tunnel to make."""
-        if wanted:
-            with self._objects.lock:
+        """Load the programs when there is a tunnel to make; remove the helper devices that an interrupted process left bare."""
+        with self._objects.lock:
+            if wanted:
                 self._objects.load()
+            netlink = self._objects.netlink
+            known = {interface for interface, _, _ in self._tunnels(netlink)}
+            for interface, ifindex in helpers(netlink).items():
+                if interface not in known and interface not in wanted:
+                    _delete_link(netlink, ifindex)
 
     def create(self, new: TunnelIntent) -> None:
         """Make the helper device, then what it does, then let it."""

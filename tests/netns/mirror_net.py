@@ -224,8 +224,10 @@ class Mirrored:
         if segment[13] & 2:
             self._first[flow] = sequence + 1
         elif data:
+            earlier = (sequence - self._latest.get(flow, sequence)) % 2**32 >= 2**31
+            if earlier and not any(first <= sequence < first + len(d) for first, d in self._segments[flow].items()):
+                self.reordered += 1  # bytes that were not seen before: no retransmission
             self._segments[flow][sequence] = data
-            self.reordered += (sequence - self._latest.get(flow, sequence)) % 2**32 >= 2**31
             self._latest[flow] = sequence
 
     def stream(self, source):

@@ -154,8 +154,16 @@ def test_what_another_version_left_is_removed(net):
     assert_nothing_left(net, programs)
 
 
-def test_an_interrupted_tunnel_is_made_whole(net):
+def test_an_interrupted_tunnel_is_made_whole_or_removed(net):
     net.run("adc", "ip link add hsadc-tun1 type ifb")
+    net.run("adc", "ip link add hsadc-tun2 type ifb")
+    with net.inside("adc"):
+        mirror = Mirror()
+        mirror.tunnels.observe({})
+        mirror.tunnels.prepare({TUNNEL.key: TUNNEL})
+        mirror.stop()
+    assert "hsadc-tun1" in net.run("adc", "ip link")
+    assert "hsadc-tun2" not in net.run("adc", "ip link")
     with mirror_in(net) as mirror:
         assert observed(mirror) == WANTED
     assert "hsadc" not in net.run("adc", "ip link")
@@ -181,7 +189,7 @@ def test_the_encapsulator_that_was_taken_away_is_put_back(net):
 
 def test_filters_of_others_stay(net):
     net.run("adc", "tc qdisc add dev front clsact")
-    net.run("adc", "tc filter add dev front ingress prio 7 protocol ip u32 match u32 0 0 action ok")
+    net.run("adc", "tc filter add dev front ingress prio 7 protocol ip u32 match u32 0 0 flowid 1:1")
     with mirror_in(net):
         transfer(net, b"x")
     assert "u32" in net.run("adc", "tc filter show dev front ingress")

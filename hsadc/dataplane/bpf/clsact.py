@@ -6,8 +6,10 @@ and the kernel removes it with its device.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
@@ -20,6 +22,7 @@ HOOKS = {"hsadc_tap_in": INGRESS, "hsadc_tap_out": EGRESS, "hsadc_encap": EGRESS
 
 # First in order, so that no other filter's verdict hides a packet; the handle keeps filters of others apart that are first too.
 _PRIORITY, _HANDLE, _ETH_P_ALL = 1, 0x4853, 3
+_TCA_BPF_ID = 11
 _EEXIST, _ENOENT, _ENODEV, _EINVAL = 17, 2, 19, 22
 
 
@@ -98,4 +101,10 @@ def _on(netlink: IPRoute, ifindex: int, hook: int) -> Iterator[Attachment]:
             continue
         name = options.get_attr("TCA_BPF_NAME") or ""
         if HOOKS.get(name) == hook:
-            yield Attachment(ifindex, name, options.get_attr("TCA_BPF_ID"))
+            yield Attachment(ifindex, name, _program_id(options))
+
+
+def _program_id(options: Any) -> int:
+    """The program's id, an attribute that pyroute2 hands on undecoded (after its header of 4 bytes)."""
+    raw = next(value for name, value in options["attrs"] if name == "UNKNOWN" and value["header"]["type"] == _TCA_BPF_ID)
+    return int.from_bytes(raw.data[raw.offset + 4 : raw.offset + 8], sys.byteorder)

@@ -62,7 +62,7 @@ class Objects:
             except PermissionError as e:
                 raise ApplyError("adopt the mirror", "looking at loaded programs needs the capability CAP_SYS_ADMIN") from e
             if not ours:
-                clsact.detach(self.netlink, attachment.ifindex, attachment.name)
+                self._remove(attachment)
         if self._maps:
             self._complete(decode(_read()))
         return self._maps
@@ -126,6 +126,13 @@ class Objects:
             else:
                 opened_map.close()
         return ours
+
+    def _remove(self, leftover: clsact.Attachment) -> None:
+        """Detach what another version attached; the encapsulator's device was made for it, and goes with it."""
+        if leftover.name == "hsadc_encap":
+            self.netlink.link("del", index=leftover.ifindex)
+        else:
+            clsact.detach(self.netlink, leftover.ifindex, leftover.name)
 
     def _complete(self, compiled: BpfObject) -> None:
         for name, shape in compiled.maps.items():
