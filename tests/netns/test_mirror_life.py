@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from mirror_net import CLIENT, RULE, TAP, TUNNEL, Mirrored, Net, capture, mirror_in, transfer, until
+from tests.netns.mirror_net import CLIENT, RULE, TAP, TUNNEL, Mirrored, Net, capture, mirror_in, transfer, until
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
@@ -36,7 +36,7 @@ def leave_a_mirror(net, patch=""):
     """A process makes a mirror and is killed without a chance to clean up."""
     script = f"""
 import os, signal
-from mirror_net import RULE, TAP, TUNNEL
+from tests.netns.mirror_net import RULE, TAP, TUNNEL
 from hsadc.dataplane.bpf import loader
 from hsadc.dataplane.mirror import Mirror
 {patch}

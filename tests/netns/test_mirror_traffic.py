@@ -7,7 +7,7 @@ from dataclasses import replace
 from ipaddress import IPv4Address
 
 import pytest
-from mirror_net import (
+from tests.netns.mirror_net import (
     CLIENT,
     PORT,
     RULE,
