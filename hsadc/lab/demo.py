@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 from hsadc.dataplane.run import attach
@@ -52,10 +52,14 @@ def run_demo(*, keep_pcap: Path | None = None, write: Write) -> int:
     with claim(PREFIX) as runtime:
         _expect_down(runtime)
         try:
-            with Interrupt() as interrupt, _clean(runtime):
-                findings, capture = _experiment(runtime, interrupt, write)
-                if keep_pcap is not None:
-                    keep_pcap.write_bytes(capture)
+            with Interrupt() as interrupt:
+                _begin(runtime)
+                try:
+                    findings, capture = _experiment(runtime, interrupt, write)
+                finally:
+                    _remove(runtime)
+            if keep_pcap is not None:
+                keep_pcap.write_bytes(capture)
             for line in render(findings, pick(frames(capture))):
                 write(line)
         except Interrupted:
@@ -69,14 +73,16 @@ def up(*, write: Write) -> int:
     with claim(PREFIX) as runtime:
         _expect_down(runtime)
         try:
-            with Interrupt() as interrupt, ExitStack() as undo:
-                undo.enter_context(_clean(runtime))
-                network.create(PREFIX)
-                Servers(runtime, interrupt)
-                start_device(runtime, interrupt)
-                runtime.up.touch()
-                # From here on it stays.
-                undo.pop_all()
+            with Interrupt() as interrupt:
+                _begin(runtime)
+                try:
+                    network.create(PREFIX)
+                    Servers(runtime, interrupt)
+                    start_device(runtime, interrupt)
+                    runtime.up.touch()
+                except BaseException:
+                    _remove(runtime)
+                    raise
         except Interrupted:
             write("stopped; the lab is removed")
             return _STOPPED
@@ -135,15 +141,10 @@ def _experiment(runtime: Runtime, interrupt: Interrupt, write: Write) -> tuple[F
         return Findings(tuple(phases), servers.reports(), totals, comparison, status), captured
 
 
-@contextmanager
-def _clean(runtime: Runtime) -> Iterator[None]:
-    """Begin with nothing, whatever a killed run left behind, and leave nothing."""
+def _begin(runtime: Runtime) -> None:
+    """Begin with nothing, whatever a killed run left behind."""
     _remove(runtime)
-    try:
-        runtime.make()
-        yield
-    finally:
-        _remove(runtime)
+    runtime.make()
 
 
 def _remove(runtime: Runtime) -> None:
