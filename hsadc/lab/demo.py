@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from hsadc.dataplane.run import attach
-from hsadc.errors import Conflict
+from hsadc.errors import ApplyError, Conflict
 from hsadc.lab import network
 from hsadc.lab.capture import Capture, check_tcpdump
 from hsadc.lab.compare import Route, compare
@@ -17,7 +17,7 @@ from hsadc.lab.equipment import Servers, run_client, start_device
 from hsadc.lab.interrupt import Interrupt, Interrupted
 from hsadc.lab.pcap import frames
 from hsadc.lab.report import render
-from hsadc.lab.runtime import Runtime, claim
+from hsadc.lab.runtime import Runtime, check_root, claim
 from hsadc.lab.topology import ADC, ANALYZER, CLIENT, NODES, PREFIX, URL, VIRTUAL_PORT, namespace_of
 from hsadc.lab.verdict import Findings, Phase
 
@@ -59,7 +59,7 @@ def run_demo(*, keep_pcap: Path | None = None, write: Write) -> int:
                 finally:
                     _remove(runtime)
             if keep_pcap is not None:
-                keep_pcap.write_bytes(capture)
+                _keep(keep_pcap, capture)
             for line in render(findings, pick(frames(capture))):
                 write(line)
         except Interrupted:
@@ -97,8 +97,10 @@ def shell(*, write: Write) -> int:
     """The shell of the lab's ADC on this terminal; returns its exit status.
 
     Raises:
+        Unsupported: not root.
         Conflict: no lab is up.
     """
+    check_root()
     runtime = Runtime(PREFIX)
     if not runtime.up.exists():
         raise Conflict("lab", "it is not up: `hsadc lab up` first")
@@ -139,6 +141,13 @@ def _experiment(runtime: Runtime, interrupt: Interrupt, write: Write) -> tuple[F
         captured = capture.file.read_bytes()
         comparison = compare(frames(captured), [c for phase in phases for c in phase.connections], ROUTE)
         return Findings(tuple(phases), servers.reports(), totals, comparison, status), captured
+
+
+def _keep(file: Path, capture: bytes) -> None:
+    try:
+        file.write_bytes(capture)
+    except OSError as e:
+        raise ApplyError(f"keep the capture in {file}", e.strerror or str(e)) from e
 
 
 def _begin(runtime: Runtime) -> None:
