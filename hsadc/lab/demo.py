@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 from hsadc.dataplane.run import attach
-from hsadc.errors import Conflict
+from hsadc.errors import ApplyError, Conflict
 from hsadc.lab import network
 from hsadc.lab.capture import Capture, check_tcpdump
 from hsadc.lab.compare import Route, compare
@@ -17,7 +17,7 @@ from hsadc.lab.equipment import Servers, run_client, start_device
 from hsadc.lab.interrupt import Interrupt, Interrupted
 from hsadc.lab.pcap import frames
 from hsadc.lab.report import render
-from hsadc.lab.runtime import Runtime, claim
+from hsadc.lab.runtime import Runtime, check_root, claim
 from hsadc.lab.topology import ADC, ANALYZER, CLIENT, NODES, PREFIX, URL, VIRTUAL_PORT, namespace_of
 from hsadc.lab.verdict import Findings, Phase
 
@@ -52,10 +52,14 @@ def run_demo(*, keep_pcap: Path | None = None, write: Write) -> int:
     with claim(PREFIX) as runtime:
         _expect_down(runtime)
         try:
-            with Interrupt() as interrupt, _clean(runtime):
-                findings, capture = _experiment(runtime, interrupt, write)
-                if keep_pcap is not None:
-                    keep_pcap.write_bytes(capture)
+            with Interrupt() as interrupt:
+                _begin(runtime)
+                try:
+                    findings, capture = _experiment(runtime, interrupt, write)
+                finally:
+                    _remove(runtime)
+            if keep_pcap is not None:
+                _keep(keep_pcap, capture)
             for line in render(findings, pick(frames(capture))):
                 write(line)
         except Interrupted:
@@ -69,14 +73,16 @@ def up(*, write: Write) -> int:
     with claim(PREFIX) as runtime:
         _expect_down(runtime)
         try:
-            with Interrupt() as interrupt, ExitStack() as undo:
-                undo.enter_context(_clean(runtime))
-                network.create(PREFIX)
-                Servers(runtime, interrupt)
-                start_device(runtime, interrupt)
-                runtime.up.touch()
-                # From here on it stays.
-                undo.pop_all()
+            with Interrupt() as interrupt:
+                _begin(runtime)
+                try:
+                    network.create(PREFIX)
+                    Servers(runtime, interrupt)
+                    start_device(runtime, interrupt)
+                    runtime.up.touch()
+                except BaseException:
+                    _remove(runtime)
+                    raise
         except Interrupted:
             write("stopped; the lab is removed")
             return _STOPPED
@@ -91,8 +97,10 @@ def shell(*, write: Write) -> int:
     """The shell of the lab's ADC on this terminal; returns its exit status.
 
     Raises:
+        Unsupported: not root.
         Conflict: no lab is up.
     """
+    check_root()
     runtime = Runtime(PREFIX)
     if not runtime.up.exists():
         raise Conflict("lab", "it is not up: `hsadc lab up` first")
@@ -135,15 +143,17 @@ def _experiment(runtime: Runtime, interrupt: Interrupt, write: Write) -> tuple[F
         return Findings(tuple(phases), servers.reports(), totals, comparison, status), captured
 
 
-@contextmanager
-def _clean(runtime: Runtime) -> Iterator[None]:
-    """Begin with nothing, whatever a killed run left behind, and leave nothing."""
-    _remove(runtime)
+def _keep(file: Path, capture: bytes) -> None:
     try:
-        runtime.make()
-        yield
-    finally:
-        _remove(runtime)
+        file.write_bytes(capture)
+    except OSError as e:
+        raise ApplyError(f"keep the capture in {file}", e.strerror or str(e)) from e
+
+
+def _begin(runtime: Runtime) -> None:
+    """Begin with nothing, whatever a killed run left behind."""
+    _remove(runtime)
+    runtime.make()
 
 
 def _remove(runtime: Runtime) -> None:

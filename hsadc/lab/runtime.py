@@ -59,6 +59,12 @@ class Runtime:
             shutil.rmtree(self.files)
 
 
+def check_root() -> None:
+    """Raise Unsupported for anybody but root."""
+    if os.geteuid() != 0:
+        raise Unsupported("lab", "only root may make and use network namespaces")
+
+
 @contextmanager
 def claim(prefix: str) -> Iterator[Runtime]:
     """Hold the lab of that prefix; the kernel lets go of it when this process ends, however it ends.
@@ -67,8 +73,7 @@ def claim(prefix: str) -> Iterator[Runtime]:
         Unsupported: not root.
         Conflict: another process holds it.
     """
-    if os.geteuid() != 0:
-        raise Unsupported("lab", "only root may make network namespaces")
+    check_root()
     runtime = Runtime(prefix)
     runtime.folder.mkdir(mode=0o700, exist_ok=True)
     with (runtime.folder / "lock").open("w") as lock:

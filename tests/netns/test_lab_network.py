@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import struct
@@ -331,3 +332,79 @@ def test_one_command_at_a_time():
 def test_the_analyzers_capture_says_why_it_does_not_start(lab, runtime):
     with Interrupt() as interrupt, pytest.raises(ApplyError, match="eth0: No such device"):
         Capture(runtime.files / "mirror.pcap", namespace=place("switch"), interrupt=interrupt)
+
+
+COMMAND = """
+import sys
+from hsadc.errors import HsadcError
+from hsadc.lab import demo
+
+demo.PREFIX = sys.argv[1]
+try:
+    sys.exit(getattr(demo, sys.argv[2])(write=lambda line: print(line, flush=True)))
+except HsadcError as e:
+    print(e)
+    sys.exit(1)
+"""
+
+
+@pytest.fixture
+def whole():
+    """Starts commands on a whole lab, device and all, of this run's prefix."""
+    started = []
+
+    def start(action):
+        process = subprocess.Popen([sys.executable, "-c", COMMAND, PREFIX, action], stdout=subprocess.PIPE, text=True)
+        started.append(process)
+        return process
+
+    def done(action):
+        process = start(action)
+        return process.communicate()[0], process.returncode
+
+    start.done = done
+    try:
+        yield start
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+            process.stdout.close()
+        network.remove(PREFIX)
+        shutil.rmtree(Path("/run") / PREFIX, ignore_errors=True)
+
+
+def test_a_lab_that_is_put_up_stays_up_until_it_is_put_down(whole):
+    assert whole.done("up")[1] == 0
+    assert names() == {place(node) for node in NODES}
+    assert ask("client", ADC) == (str(ADC), VIRTUAL_PORT)
+    assert whole.done("run_demo") == ("lab: it is up: `hsadc lab down` first\n", 1)
+    assert ask("client", ADC) == (str(ADC), VIRTUAL_PORT)
+    assert whole.done("down") == ("the lab is removed\n", 0)
+    assert names() == set()
+    assert [p.name for p in (Path("/run") / PREFIX).iterdir()] == ["lock"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_demonstration_that_is_stopped_leaves_nothing(whole, number):
+    demonstration = whole("run_demo")
+    while not (line := demonstration.stdout.readline()).startswith("client:"):
+        assert line
+    demonstration.send_signal(number)
+    assert demonstration.communicate()[0].endswith("stopped; the lab is removed\n")
+    assert demonstration.returncode == 130
+    assert names() == set()
+
+
+def test_what_a_killed_demonstration_left_is_removed(whole):
+    demonstration = whole("run_demo")
+    while not (line := demonstration.stdout.readline()).startswith("client:"):
+        assert line
+    demonstration.kill()
+    demonstration.wait()
+    orphans = [pid for node in NODES for pid in namespace.processes(place(node))]
+    assert orphans
+    assert whole.done("down")[1] == 0
+    assert names() == set()
+    # Whoever adopts them may leave them as zombies; those are in no namespace.
+    assert not any(Path(f"/proc/{pid}/ns/net").exists() for pid in orphans)
