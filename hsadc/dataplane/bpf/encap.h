@@ -130,7 +130,10 @@ INLINE int send_lone(struct __sk_buff *skb, const struct tunnel *tunnel, struct 
 	u32 headers;
 
 	if (piece->length) {
-		if (cut(skb, ip, piece))
+		struct piece own = *piece;
+
+		piece->length = 0; /* meant for this packet alone */
+		if (cut(skb, ip, &own))
 			return drop(&counters->encapsulation, 1);
 		return send(skb, tunnel, counters, id, BPF_F_ADJ_ROOM_FIXED_GSO, room, 1, 0);
 	}

@@ -160,7 +160,7 @@ INLINE int split(struct __sk_buff *skb, struct piece *piece, struct tunnel_count
 		piece->length = piece->last ? payload - offset : length;
 		if (bpf_clone_redirect(skb, skb->ifindex, 0) < 0)
 			counters->encapsulation++;
-		piece->length = 0;
+		piece->length = 0; /* should the clone not have come back */
 	}
 	counters->split++;
 	return 1;
