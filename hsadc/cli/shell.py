@@ -70,6 +70,10 @@ class Shell(Protocol):
         """Carry out one line; never raises for what the operator typed."""
         ...
 
+    def finish(self) -> Reply:
+        """The input has ended: the transaction of a batch is committed now."""
+        ...
+
     def to_exec(self) -> None:
         """Ctrl-Z: back to exec mode, as `end`."""
         ...

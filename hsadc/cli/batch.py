@@ -1,0 +1,92 @@
+"""Lines carried out without a terminal: no echo, no prompt, no paging, and the first error ends it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+
+from hsadc.cli.shell import Shell
+
+LINE_LIMIT = 65536
+"""Characters in a line, at most; whatever sends more is not typing commands."""
+
+_NOT_TEXT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_BYTE_ORDER_MARK = "\ufeff"
+
+
+class Batch:
+    """Carries out lines as they come.
+
+    Attributes:
+        failed: True after a line or the commit was refused; no more lines are carried out then.
+    """
+
+    def __init__(self, shell: Shell) -> None:
+        self._shell = shell
+        self._number = 0
+        self.failed = False
+
+    @property
+    def done(self) -> bool:
+        """True when no more lines are wanted: after an error, or after the line that logged out."""
+        return self.failed or self._shell.closed
+
+    def run(self, line: str) -> tuple[str, ...]:
+        """Carry out the next line, with or without its line end.
+
+        Returns:
+            What is to be printed. For a line that was refused this starts with `line N: <the line>` and then shows what a
+            terminal would: the prompt and the line, so that a caret in the reply points at the right word.
+        """
+        self._number += 1
+        line = line.removesuffix("\n").removesuffix("\r")
+        if self._number == 1:
+            line = line.removeprefix(_BYTE_ORDER_MARK)
+        if (why := _refusal(line)) is not None:
+            self.failed = True
+            return (f"line {self._number}: % Error: {why}",)
+        prompt = self._shell.prompt
+        reply = self._shell.run(line)
+        if reply.ok:
+            return reply.lines
+        self.failed = True
+        return (f"line {self._number}: {line.strip()}", prompt + line, *reply.lines)
+
+    def finish(self) -> tuple[str, ...]:
+        """Commit what the lines configured, unless one was refused. Returns what is to be printed."""
+        if self.failed:
+            return ()
+        reply = self._shell.finish()
+        self.failed = not reply.ok
+        return reply.lines
+
+
+def run_batch(shell: Shell, lines: Iterable[str], write: Callable[[str], object]) -> int:
+    """Carry out lines until one is refused or logs out, then commit what they configured.
+
+    Args:
+        shell: whose session it is.
+        lines: the lines, with or without line ends; an open text file will do.
+        write: prints a line, given without its line end.
+
+    Returns:
+        The exit status: 0, or 1 when a line or the commit was refused.
+    """
+    batch = Batch(shell)
+    for line in lines:
+        for printed in batch.run(line):
+            write(printed)
+        if batch.done:
+            break
+    for printed in batch.finish():
+        write(printed)
+    return int(batch.failed)
+
+
+def _refusal(line: str) -> str | None:
+    """Why this cannot be a line that an operator wrote; None when it can."""
+    if len(line) > LINE_LIMIT:
+        return f"the line is longer than {LINE_LIMIT} characters"
+    if (control := _NOT_TEXT.search(line)) is not None:
+        return f"this is not text (it has the control character 0x{ord(control[0]):02x})"
+    return None

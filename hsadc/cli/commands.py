@@ -1,0 +1,25 @@
+"""The exec commands: for each exec rule of the grammar one function `do_<rule>`, found by its name.
+
+A function gets the session and the rule's arguments, and returns the lines to print.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from types import ModuleType
+from typing import Any
+
+from hsadc.cli import do
+from hsadc.cli.show import configuration, interface, mirror, route, slb, tunnel, version
+
+_MODULES: tuple[ModuleType, ...] = (do, configuration, interface, mirror, route, slb, tunnel, version)
+
+
+def _collect() -> Mapping[str, Callable[..., Iterable[str]]]:
+    found: dict[str, Any] = {}
+    for module in _MODULES:
+        found |= {n.removeprefix("do_"): f for n, f in vars(module).items() if n.startswith("do_")}
+    return found
+
+
+COMMANDS = _collect()

@@ -1,0 +1,258 @@
+"""The local console: the same session as everywhere, on a terminal that can do more.
+
+A completion menu, suggestions from the history, and red from the first word that cannot be. prompt_toolkit draws it; it is
+imported when a console is opened and not before, which is why its classes are made in functions here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import select
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from hsadc.cli.line import MORE, Pager, is_free_text
+from hsadc.cli.shell import Shell
+from hsadc.errors import HsadcError
+
+if TYPE_CHECKING:
+    from prompt_toolkit.completion import Completer
+    from prompt_toolkit.history import History
+    from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+    from prompt_toolkit.lexers import Lexer
+
+_LAST_WORD = re.compile(r'("[^"]*|\S*)$')
+_SECRET = re.compile(r"\bpas", re.IGNORECASE)  # `password`, however short
+_UNPAGED_ROWS = 1000
+
+T = TypeVar("T")
+
+
+def run_console(shell: Shell, history_file: Path | None = None) -> None:
+    """Talk with the operator at this process's terminal until he leaves.
+
+    Args:
+        shell: his session; `run` is called in a thread, the rest while he types.
+        history_file: where his lines are kept between logins, for him alone; `~/.hsadc_history` by default.
+
+    Raises:
+        HsadcError: the session is gone.
+    """
+    console = _Console(shell, history_file or Path("~/.hsadc_history").expanduser())
+    with ThreadPoolExecutor(1, "console") as thread:
+        while not shell.closed:
+            try:
+                line = console.read()
+            except KeyboardInterrupt:
+                continue
+            except EOFError:
+                break
+            if line.strip() or not console.leaving:
+                console.page(_wait(thread.submit(shell.run, line), console.write).lines)
+            if console.leaving:
+                shell.to_exec()
+
+
+def _wait(future: Future[T], write: Callable[[str], object]) -> T:
+    """The result. Ctrl-C does not take it apart: half a command is worse than a slow one."""
+    while True:
+        try:
+            return future.result()
+        except KeyboardInterrupt:
+            write("% The command is still at work and cannot be stopped half way")
+
+
+class _Console:
+    """The screen.
+
+    Attributes:
+        leaving: True when the last line was ended with Ctrl-Z, which goes back to exec mode.
+    """
+
+    def __init__(self, shell: Shell, history_file: Path) -> None:
+        from prompt_toolkit import PromptSession
+        from prompt_toolkit.auto_suggest import AutoSuggestFromHistory
+        from prompt_toolkit.styles import Style
+
+        self.leaving = False
+        self._shell = shell
+        self._session: PromptSession[str] = PromptSession(
+            lambda: shell.prompt,
+            completer=_completer(self._ask, shell),
+            lexer=_lexer(self._ask, shell),
+            auto_suggest=AutoSuggestFromHistory(),
+            history=_history(history_file),
+            key_bindings=self._bindings(),
+            style=Style.from_dict({"wrong": "fg:ansired"}),
+            complete_while_typing=False,
+        )
+
+    def read(self) -> str:
+        """The next line.
+
+        Raises:
+            KeyboardInterrupt: the operator threw it away.
+            EOFError: the operator left.
+            HsadcError: the session is gone.
+        """
+        self.leaving = False
+        return self._session.prompt()
+
+    def write(self, line: str) -> None:
+        """Print a line; prompt_toolkit's output shows a `?` for what a terminal would obey."""
+        self._session.output.write(line + "\n")
+        self._session.output.flush()
+
+    def page(self, lines: Iterable[str]) -> None:
+        """Print lines, a page at a time."""
+        from prompt_toolkit.keys import Keys
+
+        size = self._session.output.get_size()
+        length = size.rows if self._shell.page_length is None else self._shell.page_length
+        rows = page = max(length - 1, 1) if length else _UNPAGED_ROWS
+        pager = Pager(lines, max(size.columns, 1))
+        while pager.left:
+            for line in pager.take(rows):
+                self.write(line)
+            if length and pager.left:
+                key = self._more()
+                if key in ("q", "Q", Keys.ControlC, Keys.ControlD):
+                    break
+                rows = 1 if key in (Keys.ControlM, Keys.ControlJ) else page
+
+    def _more(self) -> str:
+        """The name of the key that answers ` --More-- `, as prompt_toolkit has it; what was shown is erased again."""
+        from prompt_toolkit.input.typeahead import get_typeahead, store_typeahead
+
+        output, source = self._session.output, self._session.input
+        output.write(MORE)
+        output.flush()
+        keys = get_typeahead(source)
+        with source.raw_mode():
+            while not keys and not source.closed:
+                select.select([source.fileno()], [], [])
+                keys = source.read_keys()
+        store_typeahead(source, keys[1:])
+        output.write("\b" * len(MORE) + " " * len(MORE) + "\b" * len(MORE))
+        return keys[0].key if keys else "q"
+
+    def _ask(self, query: Callable[[], T], otherwise: T) -> T:
+        """Ask the session something while the operator types.
+
+        An error in here would be prompt_toolkit's, and end up in a traceback; it ends the prompt instead, which raises it.
+        """
+        try:
+            return query()
+        except HsadcError as e:
+            if not self._session.app.is_done:
+                self._session.app.exit(exception=e)
+            return otherwise
+
+    def _bindings(self) -> KeyBindings:
+        from prompt_toolkit.key_binding import KeyBindings
+
+        bindings = KeyBindings()
+        bindings.add("?")(self._help)
+        bindings.add("tab")(self._complete)
+        bindings.add("c-z")(self._leave)
+        bindings.add("c-v")(_quote)
+        return bindings
+
+    def _help(self, event: KeyPressEvent) -> None:
+        """`?`: what may stand here, printed above the line, which stays."""
+        from prompt_toolkit.application import run_in_terminal
+
+        head = event.current_buffer.document.text_before_cursor
+        if is_free_text(head):
+            event.current_buffer.insert_text("?")
+            return
+        nothing: Sequence[str] = ()
+        lines = [f"{self._shell.prompt}{head}?", *self._ask(partial(self._shell.help, head), nothing)]
+        run_in_terminal(lambda: self.write("\n".join(lines)))
+
+    def _complete(self, event: KeyPressEvent) -> None:
+        """TAB: as on every other terminal; where there are several, a menu instead of a list."""
+        buffer = event.current_buffer
+        if buffer.complete_state:
+            buffer.complete_next()
+            return
+        completion = self._ask(partial(self._shell.complete, buffer.document.text_before_cursor), None)
+        if completion is None:
+            return
+        if completion.insert:
+            buffer.delete_before_cursor(completion.erase)
+            buffer.insert_text(completion.insert)
+        if completion.words:
+            buffer.start_completion()
+
+    def _leave(self, event: KeyPressEvent) -> None:
+        """Ctrl-Z: carry out the line, if there is one, and go back to exec mode."""
+        self.leaving = True
+        event.current_buffer.validate_and_handle()
+
+
+def _quote(event: KeyPressEvent) -> None:
+    """Ctrl-V: the next key is text."""
+    event.app.quoted_insert = True
+
+
+def _completer(ask: Callable[[Callable[[], Any], Any], Any], shell: Shell) -> Completer:
+    """What may stand at the cursor, as a menu; placeholders are for `?`, they cannot be typed."""
+    from prompt_toolkit.completion import CompleteEvent, Completer, Completion
+    from prompt_toolkit.document import Document
+
+    class ShellCompleter(Completer):
+        def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterator[Completion]:  # noqa: ARG002
+            head = document.text_before_cursor
+            last = _LAST_WORD.search(head)
+            start = -len(last[0]) if last else 0
+            for choice in ask(partial(shell.choices, head), ()):
+                if not choice.placeholder:
+                    yield Completion(f"{choice.word} ", start, display=choice.word, display_meta=choice.text)
+
+    return ShellCompleter()
+
+
+def _lexer(ask: Callable[[Callable[[], Any], Any], Any], shell: Shell) -> Lexer:
+    """Red from the first character that cannot be part of a command."""
+    from prompt_toolkit.document import Document
+    from prompt_toolkit.formatted_text import StyleAndTextTuples
+    from prompt_toolkit.lexers import Lexer
+
+    class ShellLexer(Lexer):
+        def lex_document(self, document: Document) -> Callable[[int], StyleAndTextTuples]:
+            def fragments(number: int) -> StyleAndTextTuples:
+                line = document.lines[number]
+                wrong = ask(partial(shell.wrong_from, line), None)
+                return [("", line)] if wrong is None else [("", line[:wrong]), ("class:wrong", line[wrong:])]
+
+            return fragments
+
+    return ShellLexer()
+
+
+def _history(path: Path) -> History:
+    """Lines of earlier logins: a file for its owner alone, made with the first line and never with a password in it.
+
+    A folder that cannot be written makes a history for this login.
+    """
+    from prompt_toolkit.history import FileHistory
+
+    class PrivateHistory(FileHistory):
+        def load_history_strings(self) -> Iterable[str]:
+            with contextlib.suppress(OSError):
+                return list(super().load_history_strings())
+            return []
+
+        def store_string(self, string: str) -> None:
+            if _SECRET.search(string):
+                return
+            with contextlib.suppress(OSError):
+                path.touch(mode=0o600)
+                super().store_string(string)
+
+    return PrivateHistory(path)

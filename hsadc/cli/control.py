@@ -1,0 +1,365 @@
+"""The control socket: how `hsadc` on this machine reaches the running device.
+
+A Unix stream socket, one session per connection. Both sides send JSON (RFC 8259), one object per line:
+
+    client   {"call": "open", "batch": false}               a batch's configuration lines are one transaction
+    client   {"call": "run", "line": "show version"}        from then on `call` is the name of a method of Shell
+    server   {"prompt": "hsadc#", "page_length": null, "closed": false, "result": ...}
+
+Each message of the client has one answer; where the server refuses the peer or the message this is `{"error": "why"}`, and it
+hangs up.
+
+Who may connect: root, the user that the device runs as, and the group `hsadc`, by the credentials that the kernel reports for
+the peer (SO_PEERCRED, unix(7)); the file's mode says the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import grp
+import json
+import logging
+import os
+import pwd
+import socket
+import stat
+import struct
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Self
+
+from hsadc.cli.shell import Choice, Completion, Reply, Shell
+from hsadc.errors import HsadcError
+
+_GROUP = "hsadc"
+_MODE = 0o660
+_PATH_BYTES = 107  # sun_path of unix(7) has 108 bytes, the last one is NUL
+# A line of 64 Ki characters grows by escapes of JSON, to 12 bytes a character at worst.
+_MESSAGE_BYTES = 1 << 20
+_UCRED = struct.Struct("3i")  # pid, uid, gid in the machine's byte order
+
+_LOST = "the device has stopped: the connection to it is lost"
+
+_log = logging.getLogger(__name__)
+
+
+class ControlError(HsadcError):
+    """The control socket cannot be used, or the device behind it is gone."""
+
+
+class NoDaemon(ControlError):
+    """No device runs: nobody listens at the control socket."""
+
+
+class Listener:
+    """Serves sessions until it is closed; an asynchronous context manager that closes itself."""
+
+    def __init__(self, path: Path, shell: Callable[[str, bool], Shell]) -> None:
+        """Use `listen`, which also starts it."""
+        self._path = path
+        self._shell = shell
+        self._server: asyncio.Server | None = None
+        self._connections: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Listen; raises what `listen` raises."""
+        server = _bind(self._path)
+        self._server = await asyncio.start_unix_server(self._accept, sock=server, limit=_MESSAGE_BYTES)
+
+    async def close(self) -> None:
+        """Hang up on all clients, stop listening and remove the socket file; a line that runs is carried out to its end."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+            self._path.unlink(missing_ok=True)
+        for connection in self._connections:
+            connection.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.get_running_loop().create_task(_serve(reader, writer, self._shell))
+        self._connections.add(task)
+        task.add_done_callback(self._connections.discard)
+
+
+async def listen(path: Path, shell: Callable[[str, bool], Shell]) -> Listener:
+    """Serve sessions at `path`; the caller closes what it gets. The socket file of a device that died is replaced.
+
+    Args:
+        path: the socket file, in a folder that exists.
+        shell: makes the session of a connection, from the peer's user name and whether it is a batch.
+
+    Raises:
+        ControlError: the path is too long, something else is there, or another device serves it.
+    """
+    listener = Listener(path, shell)
+    await listener.start()
+    return listener
+
+
+class RemoteShell:
+    """The session of the running device; its state is what the last answer said. For one thread at a time.
+
+    Each method raises `ControlError` when the device is gone.
+    """
+
+    def __init__(self, path: Path, *, batch: bool = False) -> None:
+        """Connect.
+
+        Args:
+            path: the socket file.
+            batch: whether configuration lines that follow one another are one transaction.
+
+        Raises:
+            NoDaemon: nobody listens there.
+            ControlError: this user may not, or the path is too long.
+        """
+        self._socket = _connect(path)
+        self._lines = self._socket.makefile("rb")
+        try:
+            self._ask("open", batch=batch)
+        except ControlError:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def prompt(self) -> str:
+        """As the session's."""
+        return self._prompt
+
+    @property
+    def page_length(self) -> int | None:
+        """As the session's."""
+        return self._page_length
+
+    @property
+    def closed(self) -> bool:
+        """As the session's."""
+        return self._closed
+
+    def run(self, line: str) -> Reply:
+        """Carry out one line."""
+        return _reply(self._ask("run", line=line))
+
+    def finish(self) -> Reply:
+        """The input has ended."""
+        return _reply(self._ask("finish"))
+
+    def to_exec(self) -> None:
+        """Back to exec mode."""
+        self._ask("to_exec")
+
+    def help(self, line: str) -> Sequence[str]:
+        """What `?` prints."""
+        return list(self._ask("help", line=line))
+
+    def choices(self, line: str) -> Sequence[Choice]:
+        """What may stand at the end of `line`."""
+        return [Choice(**choice) for choice in self._ask("choices", line=line)]
+
+    def complete(self, line: str) -> Completion:
+        """What TAB does."""
+        result = self._ask("complete", line=line)
+        return Completion(result["erase"], result["insert"], tuple(result["words"]))
+
+    def wrong_from(self, line: str) -> int | None:
+        """Index of the first character that cannot be part of a command."""
+        index: int | None = self._ask("wrong_from", line=line)
+        return index
+
+    def close(self) -> None:
+        """Hang up; the device ends the session."""
+        self._lines.close()
+        self._socket.close()
+
+    def _ask(self, call: str, **arguments: object) -> Any:
+        """The result of a call; the state in the answer becomes this shell's."""
+        try:
+            self._socket.sendall(_encode({"call": call, **arguments}))
+        except OSError as e:
+            raise ControlError(_LOST) from e
+        answer = self._receive()
+        if "error" in answer:
+            raise ControlError(answer["error"])
+        self._prompt: str = answer["prompt"]
+        self._page_length: int | None = answer["page_length"]
+        self._closed: bool = answer["closed"]
+        return answer["result"]
+
+    def _receive(self) -> dict[str, Any]:
+        try:
+            line = self._lines.readline()
+        except OSError as e:
+            raise ControlError(_LOST) from e
+        if not line.endswith(b"\n"):
+            raise ControlError(_LOST)
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+
+def _reply(result: dict[str, Any]) -> Reply:
+    return Reply(tuple(result["lines"]), result["ok"])
+
+
+def _encode(message: object) -> bytes:
+    return json.dumps(message).encode() + b"\n"
+
+
+def _connect(path: Path) -> socket.socket:
+    """A connection to whoever listens at `path`; the caller closes it."""
+    _check_length(path)
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connection.connect(os.fspath(path))
+    except OSError as e:
+        connection.close()
+        if isinstance(e, FileNotFoundError | ConnectionRefusedError):
+            raise NoDaemon(f"no device runs here: nobody listens at {path}") from e
+        if isinstance(e, PermissionError):
+            raise ControlError(f"{path}: only root and the group {_GROUP} may use the device") from e
+        raise ControlError(f"{path}: {e.strerror}") from e
+    return connection
+
+
+def _check_length(path: Path) -> None:
+    length = len(os.fsencode(path))
+    if length > _PATH_BYTES:
+        raise ControlError(f"the path of the control socket has {length} bytes, the system allows {_PATH_BYTES}: {path}")
+
+
+def _bind(path: Path) -> socket.socket:
+    """A bound socket of the right owner and mode, not listening yet: until it does, nobody can connect."""
+    _remove_stale(path)
+    server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        # Linux gives the file the mode of the socket itself, so at no time others may open it.
+        os.fchmod(server.fileno(), _MODE & 0o600)
+        server.bind(os.fspath(path))
+        if (group := _group()) is not None and os.geteuid() == 0:
+            os.chown(path, -1, group)
+        path.chmod(_MODE)
+    except OSError as e:
+        server.close()
+        raise ControlError(f"cannot listen at {path}: {e.strerror}") from e
+    return server
+
+
+def _remove_stale(path: Path) -> None:
+    """Remove the socket file of a device that died.
+
+    Raises:
+        ControlError: somebody listens there, or it is no socket.
+    """
+    try:
+        _connect(path).close()
+    except NoDaemon:
+        if path.exists() and not stat.S_ISSOCK(path.stat().st_mode):
+            raise ControlError(f"cannot listen at {path}: there is a file that is no socket") from None
+        path.unlink(missing_ok=True)
+    else:
+        raise ControlError(f"a device runs already: it listens at {path}")
+
+
+def _group() -> int | None:
+    try:
+        return grp.getgrnam(_GROUP).gr_gid
+    except KeyError:
+        return None
+
+
+def _peer(connection: socket.socket) -> tuple[str, bool]:
+    """The peer's user name, and whether it may use the device."""
+    _, uid, gid = _UCRED.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))
+    try:
+        name = pwd.getpwuid(uid).pw_name
+        groups = {gid, *os.getgrouplist(name, gid)}
+    except KeyError:
+        name, groups = str(uid), {gid}
+    return name, uid in (0, os.geteuid()) or _group() in groups
+
+
+async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, shell: Callable[[str, bool], Shell]) -> None:
+    """One connection."""
+    thread = ThreadPoolExecutor(1, "control")  # a session with a thread of its own never waits for the commits of others
+    try:
+        await _converse(reader, writer, shell, thread)
+    except ConnectionError:
+        pass
+    except ControlError as e:
+        writer.write(_encode({"error": str(e)}))
+    except Exception:
+        _log.exception("a bug: a session at the control socket failed")
+        writer.write(_encode({"error": "internal error, the log has the details"}))
+    finally:
+        thread.shutdown(wait=False)
+        writer.close()
+
+
+async def _converse(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, make: Callable[[str, bool], Shell], thread: ThreadPoolExecutor
+) -> None:
+    user, allowed = _peer(writer.get_extra_info("socket"))
+    shell: Shell | None = None
+    while (request := await _next(reader)) is not None:
+        result = None
+        if not allowed:
+            raise ControlError(f"{user}: only root and the group {_GROUP} may use the device")
+        if shell is None:
+            shell = make(user, bool(request.get("batch")))
+        else:
+            result = await asyncio.get_running_loop().run_in_executor(thread, _call, shell, request)
+        state = {"prompt": shell.prompt, "page_length": shell.page_length, "closed": shell.closed}
+        writer.write(_encode({**state, "result": result}))
+        await writer.drain()
+
+
+async def _next(reader: asyncio.StreamReader) -> dict[str, Any] | None:
+    """The client's next message, None when it hung up."""
+    try:
+        line = await reader.readline()
+        request = json.loads(line) if line.endswith(b"\n") else None
+    except ValueError as e:  # not JSON, or longer than any message may be
+        raise ControlError("this is not a message that the device understands") from e
+    if request is not None and not isinstance(request, dict):
+        raise ControlError("this is not a message that the device understands")
+    return request
+
+
+def _call(shell: Shell, request: dict[str, Any]) -> Any:
+    """Carry out a request; the result in the form of JSON.
+
+    Raises:
+        ControlError: there is no such call.
+    """
+    line = str(request.get("line", ""))
+    match request.get("call"):
+        case "run":
+            return asdict(shell.run(line))
+        case "finish":
+            return asdict(shell.finish())
+        case "to_exec":
+            return shell.to_exec()
+        case "help":
+            return list(shell.help(line))
+        case "choices":
+            return [asdict(choice) for choice in shell.choices(line)]
+        case "complete":
+            return asdict(shell.complete(line))
+        case "wrong_from":
+            return shell.wrong_from(line)
+        case other:
+            raise ControlError(f"the device does not know the call {other!r}: are both of the same version?")

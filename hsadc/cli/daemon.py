@@ -1,0 +1,150 @@
+"""`hsadc daemon`: the device as a process. It puts the parts together, serves until it is told to stop, and cleans up."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import logging
+import os
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from hsadc.cli import control
+from hsadc.cli.session import Session
+from hsadc.config.commit import Device
+from hsadc.config.store import StartupFile
+from hsadc.errors import ApplyError, ConfigError
+from hsadc.model.admin_user import AdminUser
+from hsadc.syntax.grammar import load_grammar
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a daemon is started.
+
+    Attributes:
+        state_dir: where it keeps its files: control socket, host key, HAProxy's files, what it changed on the machine.
+        startup_config: the file that it reads at start and `save` writes.
+        ssh: `ADDRESS:PORT` where SSH listens, `[ADDRESS]:PORT` for IPv6, or `off`.
+        dataplane: `auto` or `none`.
+    """
+
+    state_dir: Path
+    startup_config: Path
+    ssh: str
+    dataplane: str
+
+    @property
+    def control_socket(self) -> Path:
+        """Where local shells connect."""
+        return self.state_dir / "control.sock"
+
+
+def run_daemon(options: Options) -> None:
+    """Run the device in the foreground until SIGTERM or SIGINT.
+
+    Raises:
+        HsadcError: it cannot start; nothing is left behind.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+    async def foreground() -> None:
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        await serve(options, stop, lambda: log.info("ready"))
+
+    asyncio.run(foreground())
+
+
+async def serve(options: Options, stop: asyncio.Event, ready: Callable[[], None]) -> None:
+    """Serve until `stop` is set; `ready` is called when clients can connect.
+
+    Raises:
+        HsadcError: it cannot start; nothing is left behind.
+    """
+    address = parse_ssh(options.ssh)
+    with _only_one(options.state_dir):
+        device = await asyncio.to_thread(_open_device, options)
+        for warning in await asyncio.to_thread(device.start):
+            log.warning(warning)
+        try:
+            await _serve_clients(device, options, address, stop, ready)
+        finally:
+            await asyncio.to_thread(device.stop)
+            log.info("stopped, the machine is as it was found")
+
+
+async def _serve_clients(
+    device: Device, options: Options, address: tuple[str, int] | None, stop: asyncio.Event, ready: Callable[[], None]
+) -> None:
+    def login(user: str, batch: bool) -> Session:
+        return Session(device, user, batch)
+
+    async with AsyncExitStack() as stack:
+        if address is not None:
+            await _listen_ssh(device, options, address, login, stack)
+        # Last, because who waits for the device waits for this socket.
+        await stack.enter_async_context(await control.listen(options.control_socket, login))
+        ready()
+        await stop.wait()
+
+
+async def _listen_ssh(
+    device: Device, options: Options, address: tuple[str, int], login: Callable[[str, bool], Session], stack: AsyncExitStack
+) -> None:
+    from hsadc.cli import ssh
+
+    def users() -> Mapping[str, AdminUser]:
+        return device.running.admin_user
+
+    ssh.refuse_default_password(address[0], users())
+    acceptor = await ssh.listen(*address, host_key=options.state_dir / "ssh_host_key", users=users, shell=login)
+    stack.callback(acceptor.close)
+    log.info("SSH listens on %s port %d", *address)
+
+
+def _open_device(options: Options) -> Device:
+    if options.dataplane == "none":
+        return Device(load_grammar(), StartupFile(options.startup_config), None)
+    from hsadc.dataplane.dataplane import Dataplane
+
+    return Device(load_grammar(), StartupFile(options.startup_config), Dataplane(options.state_dir))
+
+
+def parse_ssh(text: str) -> tuple[str, int] | None:
+    """The address and port of `--ssh`.
+
+    Raises:
+        ConfigError: it is not ADDRESS:PORT, [ADDRESS]:PORT or `off`.
+    """
+    if text == "off":
+        return None
+    address, _, port = text.rpartition(":")
+    if not address or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise ConfigError("--ssh", f"'{text}' must be ADDRESS:PORT, such as 127.0.0.1:2222, or 'off'")
+    return address.removeprefix("[").removesuffix("]"), int(port)
+
+
+@contextmanager
+def _only_one(state_dir: Path) -> Iterator[None]:
+    """Hold the state directory's lock; the kernel releases it however the process ends."""
+    try:
+        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = os.open(state_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as e:
+        raise ApplyError(f"open state directory {state_dir}", e.strerror or str(e)) from e
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        raise ConfigError("hsadc daemon", f"another one runs with the state directory {state_dir}") from None
+    try:
+        yield
+    finally:
+        os.close(lock)

@@ -1,0 +1,38 @@
+"""Exec commands that do something."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hsadc.cli.session import Session
+
+
+def do_save(session: Session, description: str | None = None) -> Iterable[str]:  # noqa: ARG001
+    """Save the running-config; never asks, so that scripts do not hang."""
+    session.device.save()
+    return ("Building configuration.", "Saving configuration is finished")
+
+
+def do_terminal_length(session: Session, lines: int) -> Iterable[str]:
+    """Set the lines on a page for this session."""
+    session.page_length = lines
+    return ()
+
+
+def do_terminal_width(session: Session, columns: int) -> Iterable[str]:  # noqa: ARG001
+    """Accepted for the scripts that send it: lines are never folded."""
+    return ()
+
+
+def do_enable(session: Session) -> Iterable[str]:  # noqa: ARG001
+    """Accepted for the scripts that send it: there is one privilege level."""
+    return ()
+
+
+def do_clear_mirror_counters(session: Session) -> Iterable[str]:
+    """Set the mirror's counters to zero."""
+    if session.device.dataplane is not None:
+        session.device.dataplane.clear_mirror_counters()
+    return ()

@@ -1,0 +1,162 @@
+"""`hsadc`: its command line. Each sub-command imports what it needs, so that none waits for the others."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from hsadc import __version__
+from hsadc.errors import HsadcError
+
+STATE_DIR = Path("/var/lib/hsadc")
+STARTUP_CONFIG = "startup.cfg"
+DATAPLANES = ("auto", "none")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a sub-command.
+
+    Returns:
+        The exit status: 0, or 1 after one line on standard error that says what is wrong.
+    """
+    options = _parser().parse_args(argv)
+    try:
+        run: Callable[[argparse.Namespace], int] = options.run
+        return run(options)
+    except HsadcError as e:
+        print(f"hsadc: {e}", file=sys.stderr)  # noqa: T201
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="hsadc",
+        description="Software ADC that sends a copy of traffic to an analyzer. Without a command: the running device's shell.",
+    )
+    parser.add_argument("--version", action="version", version=f"hsadc {__version__}")
+    parser.set_defaults(run=_shell)
+    _add_state_dir(parser)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+
+    daemon = commands.add_parser("daemon", help="run the device in the foreground")
+    _add_state_dir(daemon)
+    daemon.add_argument(
+        "--startup-config", type=Path, metavar="FILE", help=f"configuration to start with [STATE_DIR/{STARTUP_CONFIG}]"
+    )
+    daemon.add_argument(
+        "--ssh", default="127.0.0.1:2222", metavar="ADDRESS:PORT", help="where SSH listens, 'off' for nowhere [%(default)s]"
+    )
+    daemon.add_argument(
+        "--dataplane",
+        choices=DATAPLANES,
+        default="auto",
+        help="auto: apply the configuration to this machine; none: only keep it, no privileges are needed [%(default)s]",
+    )
+    daemon.set_defaults(run=_daemon)
+
+    check = commands.add_parser("check", help="parse and validate configuration files offline")
+    check.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    check.add_argument("--json", action="store_true", help="print the findings as a JSON list")
+    check.set_defaults(run=_check)
+
+    execute = commands.add_parser("exec", help="run lines on the running device; configuration lines are one transaction")
+    _add_state_dir(execute)
+    execute.add_argument("-c", dest="lines", action="append", default=[], metavar="LINE", help="a line; may be repeated")
+    execute.add_argument("-f", dest="file", type=Path, metavar="FILE", help="a file of lines, '-' for standard input")
+    execute.set_defaults(run=_exec)
+
+    lab = commands.add_parser("lab", help="the article's network in network namespaces of this machine (needs root)")
+    lab.add_argument(
+        "action", choices=("demo", "up", "shell", "down"), help="demo: up, real requests, the analyzer's capture, down"
+    )
+    lab.add_argument("--keep", type=Path, metavar="FILE", help="demo: keep the analyzer's capture in this file")
+    lab.set_defaults(run=_lab)
+    return parser
+
+
+def _add_state_dir(parser: argparse.ArgumentParser) -> None:
+    # argparse lets a sub-command's default win over what was given before it: without a default, what was given stays.
+    default = STATE_DIR if parser.prog == "hsadc" else argparse.SUPPRESS
+    text = f"where the device keeps its files [{STATE_DIR}]"
+    parser.add_argument("--state-dir", type=Path, metavar="DIR", default=default, help=text)
+
+
+def _write(line: str) -> None:
+    print(line, flush=True)  # noqa: T201
+
+
+def _daemon(options: argparse.Namespace) -> int:
+    from hsadc.cli.daemon import Options, run_daemon
+
+    startup = options.startup_config or options.state_dir / STARTUP_CONFIG
+    run_daemon(Options(options.state_dir, startup, options.ssh, options.dataplane))
+    return 0
+
+
+def _check(options: argparse.Namespace) -> int:
+    from hsadc.config.check import Finding, check_file
+    from hsadc.syntax.grammar import load_grammar
+
+    findings: list[Finding] = []
+    for file in options.files:
+        try:
+            found = check_file(load_grammar(), file)
+        except HsadcError as e:
+            found = [Finding(str(file), 0, 0, str(e).removeprefix(f"{file}: "))]
+        findings += found
+        if not options.json:
+            for line in (line for f in found for line in f.lines()):
+                _write(line)
+            if not found:
+                _write(f"{file}: ok")
+    if options.json:
+        _write(json.dumps([asdict(f) for f in findings], ensure_ascii=False, indent=2))
+    return 1 if findings else 0
+
+
+def _exec(options: argparse.Namespace) -> int:
+    from hsadc.cli.batch import run_batch
+    from hsadc.cli.control import RemoteShell
+
+    with RemoteShell(options.state_dir / "control.sock", batch=True) as shell:
+        return run_batch(shell, _exec_lines(options), _write)
+
+
+def _exec_lines(options: argparse.Namespace) -> Iterable[str]:
+    from hsadc.config.store import read_text
+
+    yield from options.lines
+    if options.file is not None:
+        yield "configure"
+        text = sys.stdin.read() if str(options.file) == "-" else read_text(options.file)
+        yield from (line.removesuffix("\r") for line in text.split("\n"))
+
+
+def _shell(options: argparse.Namespace) -> int:
+    from hsadc.cli.batch import run_batch
+    from hsadc.cli.local import open_shell
+
+    with open_shell(options.state_dir, batch=not sys.stdin.isatty(), write=_write) as shell:
+        if not sys.stdin.isatty():
+            return run_batch(shell, (line.rstrip("\r\n") for line in sys.stdin), _write)
+        from hsadc.cli.console import run_console
+
+        run_console(shell)
+    return 0
+
+
+def _lab(options: argparse.Namespace) -> int:
+    from hsadc.lab import demo
+
+    if options.action == "demo":
+        return demo.run_demo(keep_pcap=options.keep, write=_write)
+    return {"up": demo.up, "shell": demo.shell, "down": demo.down}[options.action](write=_write)

@@ -1,0 +1,345 @@
+"""The SSH server: a plain line terminal on a PTY, a batch without one.
+
+Supported standards: the SSH protocol, RFC 4251 to 4254, by asyncssh, which is imported when the server starts and not before.
+A host key is ed25519 (RFC 8709): clients that know no better have been gone for longer than this device exists, and whoever
+needs another kind puts its private key in the file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import secrets
+import tempfile
+from collections import defaultdict, deque
+from collections.abc import AsyncIterator, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cache
+from ipaddress import IPv6Address, ip_address
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hsadc.cli.batch import LINE_LIMIT, Batch
+from hsadc.cli.line import HISTORY_LINES, IDLE_TIMEOUT_S, printable, serve_terminal
+from hsadc.cli.shell import Shell
+from hsadc.errors import ApplyError, ConfigError
+from hsadc.model.admin_user import AdminUser
+from hsadc.syntax.password import hash_password, verify_password
+
+if TYPE_CHECKING:
+    import asyncssh
+
+DEFAULT_USER = "admin"
+DEFAULT_PASSWORD = "hsadc"  # noqa: S105  known to everybody, which is why it is good for loopback only
+ATTEMPTS = 3
+FAILURE_DELAY_S = 0.3
+
+_CHUNK = 4096
+_USUAL_ROWS, _USUAL_COLUMNS = 24, 80
+_NARROWEST = 20
+
+_log = logging.getLogger(__name__)
+
+
+def refuse_default_password(address: str, users: Mapping[str, AdminUser]) -> None:
+    """Refuse to listen where the default account could be tried from other machines.
+
+    Args:
+        address: where SSH is to listen.
+        users: the configured administrators.
+
+    Raises:
+        ConfigError: there is no administrator, and the address is not loopback.
+    """
+    if not users and address != "localhost" and not _is_loopback(address):
+        raise ConfigError(
+            f"ssh {address}", "configure an administrator first (admin user NAME): the default account is for loopback only"
+        )
+
+
+async def listen(
+    address: str,
+    port: int,
+    *,
+    host_key: Path,
+    users: Callable[[], Mapping[str, AdminUser]],
+    shell: Callable[[str, bool], Shell],
+) -> asyncssh.SSHAcceptor:
+    """Serve SSH until the acceptor that is returned is closed.
+
+    Args:
+        address: where to listen.
+        port: TCP port; 0 takes a free one.
+        host_key: file of the private host key; made when it is not there.
+        users: the administrators now; while there are none, `admin` with password `hsadc` may log in from loopback.
+        shell: makes a session from the user's name and whether it is a batch.
+
+    Raises:
+        ApplyError: the address cannot be had, or the host key is unusable.
+    """
+    import asyncssh
+
+    serve = _Service(shell).serve
+    try:
+        _make_host_key(host_key)
+        return await asyncssh.listen(
+            address,
+            port,
+            server_factory=lambda: _server(users),
+            server_host_keys=[os.fspath(host_key)],
+            process_factory=serve,
+            line_editor=False,
+            encoding="utf-8",
+            errors="replace",  # one byte that is not UTF-8 is one odd character, not the end of a connection
+            agent_forwarding=False,
+        )
+    except OSError as e:
+        raise ApplyError(f"listen for SSH on {address} port {port}", e.strerror or str(e)) from e
+    except (asyncssh.KeyImportError, ValueError) as e:
+        raise ApplyError(f"read the SSH host key {host_key}", str(e)) from e
+
+
+def _make_host_key(path: Path) -> None:
+    """Make the host key unless there is one; at no time is half a key at `path`, or a key that others can read."""
+    import asyncssh
+
+    if path.exists():
+        return
+    key = asyncssh.generate_private_key("ssh-ed25519").export_private_key()
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.") as file:  # mode 0600
+        file.write(key)
+        file.flush()
+        os.fsync(file.fileno())
+        with contextlib.suppress(FileExistsError):  # another process was first: its key is the host's
+            os.link(file.name, path)
+
+
+@dataclass(slots=True)
+class Gate:
+    """Who may come in on one connection.
+
+    Attributes:
+        users: the configured administrators.
+        peer: the address that the connection comes from.
+        attempts: how many passwords have been tried.
+    """
+
+    users: Mapping[str, AdminUser]
+    peer: str
+    attempts: int = 0
+
+    def accounts(self) -> Mapping[str, AdminUser]:
+        """Those who may log in: the default account only while there is no other, and only from loopback."""
+        return self.users if self.users or not _is_loopback(self.peer) else _default_account()
+
+    def check(self, name: str, password: str) -> bool:
+        """Whether the password is right; takes as long for a name that does not exist, so that nobody can find out names."""
+        account = self.accounts().get(name)
+        hashed = account.password if account is not None else None
+        return verify_password(hashed or _decoy(), password) and hashed is not None
+
+    async def password(self, name: str, password: str) -> bool:
+        """As `check`, in a thread; counts, and waits after a wrong password.
+
+        Raises:
+            PermissionError: too many were wrong.
+        """
+        # Counted before anything is waited for: a client may send the next attempt without awaiting the answer to this one.
+        self.attempts += 1
+        if self.attempts <= ATTEMPTS and await asyncio.to_thread(self.check, name, password):
+            return True
+        _log.warning("SSH login of %r from %s failed", name, self.peer)
+        await asyncio.sleep(FAILURE_DELAY_S)
+        if self.attempts >= ATTEMPTS:
+            raise PermissionError("too many wrong passwords")
+        return False
+
+    def has_key(self, name: str, key: asyncssh.SSHKey) -> bool:
+        """Whether it is a public key of this user; what is no key in the configuration is passed over."""
+        import asyncssh
+
+        account = self.accounts().get(name)
+        for line in account.ssh_keys if account is not None else ():
+            with contextlib.suppress(asyncssh.KeyImportError):
+                if asyncssh.import_public_key(line) == key:
+                    return True
+        return False
+
+
+@cache
+def _decoy() -> str:
+    return hash_password(secrets.token_hex())
+
+
+@cache
+def _default_account() -> Mapping[str, AdminUser]:
+    return {DEFAULT_USER: AdminUser(DEFAULT_USER, hash_password(DEFAULT_PASSWORD))}
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return False
+    mapped = parsed.ipv4_mapped if isinstance(parsed, IPv6Address) else None
+    return (mapped or parsed).is_loopback
+
+
+def _server(users: Callable[[], Mapping[str, AdminUser]]) -> asyncssh.SSHServer:
+    """The server's side of one connection, until the user is known."""
+    import asyncssh
+
+    class Server(asyncssh.SSHServer):
+        def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+            self.gate = Gate(users(), str(conn.get_extra_info("peername")[0]))
+
+        def password_auth_supported(self) -> bool:
+            return True
+
+        def public_key_auth_supported(self) -> bool:
+            return True
+
+        async def validate_password(self, username: str, password: str) -> bool:
+            try:
+                return await self.gate.password(username, password)
+            except PermissionError as e:
+                raise asyncssh.PermissionDenied(str(e)) from e
+
+        def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
+            return self.gate.has_key(username, key)
+
+    return Server()
+
+
+@dataclass(slots=True)
+class _Service:
+    """Serves logged-in users, and keeps what they typed for their next login."""
+
+    shell: Callable[[str, bool], Shell]
+    histories: dict[str, deque[str]] = field(default_factory=lambda: defaultdict(lambda: deque(maxlen=HISTORY_LINES)))
+
+    async def serve(self, process: asyncssh.SSHServerProcess[str]) -> None:
+        """One channel: its session, and its end."""
+        user: str = process.get_extra_info("username")
+        status = 1
+        try:
+            status = await self._converse(process, user)
+        except ConnectionError:
+            _log.info("SSH session of %s: the client hung up", user)
+        except Exception:
+            _log.exception("a bug: the SSH session of %s failed", user)
+        with contextlib.suppress(OSError):  # the channel is closed already
+            process.exit(status)
+
+    async def _converse(self, process: asyncssh.SSHServerProcess[str], user: str) -> int:
+        terminal = _Channel(process)
+        if process.term_type is not None and process.command is None:
+            await serve_terminal(self.shell(user, False), terminal, self.histories[user])
+            return 0
+        return await _serve_batch(self.shell(user, True), terminal, process.command)
+
+
+async def _serve_batch(shell: Shell, terminal: _Channel, command: str | None) -> int:
+    """Carry out the lines of an exec request, or those that come in until the end of input.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        ConnectionError: the client went away: what it had not finished is not committed.
+    """
+    batch = Batch(shell)
+    thread = ThreadPoolExecutor(1, "batch")
+    run = asyncio.get_running_loop().run_in_executor
+    try:
+        async for line in _lines(terminal) if command is None else _split(command):
+            await terminal.print(await run(thread, batch.run, line))
+            if batch.done:
+                break
+        await terminal.print(await run(thread, batch.finish))
+    finally:
+        thread.shutdown(wait=False)
+    return int(batch.failed)
+
+
+async def _split(command: str) -> AsyncIterator[str]:
+    for line in command.split("\n"):
+        yield line
+
+
+async def _lines(terminal: _Channel) -> AsyncIterator[str]:
+    """The lines that come in, each as soon as it is there; one that is too long is cut, to be refused, and is the last."""
+    rest = ""
+    while text := await terminal.read_input():
+        *lines, rest = (rest + text).split("\n")
+        for line in lines:
+            yield line
+        if len(rest) > LINE_LIMIT:
+            break
+    if rest:
+        yield rest
+
+
+class _Channel:
+    """A channel as a terminal, or as input and output."""
+
+    def __init__(self, process: asyncssh.SSHServerProcess[str]) -> None:
+        self._process = process
+        self._resize(process.term_size[0], process.term_size[1])
+
+    def _resize(self, columns: int, rows: int) -> None:
+        """A client that has no window says zero (RFC 4254, section 6.2)."""
+        self.columns = max(columns, _NARROWEST) if columns else _USUAL_COLUMNS
+        self.rows = rows or _USUAL_ROWS
+
+    async def read(self) -> str:
+        """What was typed; a break or an interrupt is Ctrl-C, and a client that went away is an end of input."""
+        import asyncssh
+
+        while True:
+            try:
+                return await self._process.stdin.read(_CHUNK)
+            except asyncssh.TerminalSizeChanged as e:
+                self._resize(e.width, e.height)
+            except (asyncssh.BreakReceived, asyncssh.SignalReceived):
+                return "\x03"
+            except (asyncssh.Error, OSError):
+                return ""
+
+    async def read_input(self) -> str:
+        """What came in; empty when the client has said that there is no more.
+
+        Raises:
+            ConnectionError: the client went away without saying so, or has been silent for too long.
+        """
+        try:
+            async with asyncio.timeout(IDLE_TIMEOUT_S):
+                text = await self.read()
+        except TimeoutError:
+            raise ConnectionError("nothing came in") from None
+        if not text and self._process.channel.is_closing():
+            raise ConnectionError("the channel was closed")
+        return text
+
+    async def write(self, text: str) -> None:
+        """Send it; waits while the client does not take it.
+
+        Raises:
+            ConnectionError: the client went away.
+        """
+        import asyncssh
+
+        try:
+            self._process.stdout.write(text)
+            await self._process.stdout.drain()
+        except (asyncssh.Error, OSError) as e:
+            raise ConnectionError(str(e)) from e
+
+    async def print(self, lines: tuple[str, ...]) -> None:
+        """Send lines, with CR LF when the client sees them on a PTY."""
+        end = "\n" if self._process.term_type is None else "\r\n"
+        if lines:
+            await self.write("".join(printable(line) + end for line in lines))

@@ -1,0 +1,118 @@
+"""What a configuration must satisfy whatever the machine: references, and settings that contradict each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from ipaddress import IPv4Address
+from typing import Any
+
+from hsadc.errors import ConfigError, Conflict, DanglingReference
+from hsadc.model.config import SECTIONS, Config
+from hsadc.model.title import title
+
+Found = tuple[str, str, ConfigError]
+"""The section and the name of the object that is wrong, and what is wrong with it."""
+
+_REFERENCES: tuple[tuple[str, Callable[[Any], Iterable[str | None]], str], ...] = (
+    ("tunnel_interface", lambda o: (o.tunnel,), "gre_tunnel"),
+    ("server_pool", lambda o: o.members, "real_server"),
+    ("virtual_server", lambda o: (o.app_profile,), "app_profile"),
+    ("virtual_server", lambda o: (o.server_pool,), "server_pool"),
+    ("virtual_server", lambda o: (o.mirror_traffic,), "tunnel_interface"),
+)
+
+
+def validate(config: Config, before: Config | None = None) -> list[Found]:
+    """All that is wrong with a configuration; `before` is the one in force, to tell what a deletion breaks."""
+    checks = (_references(config, before or Config()), _addresses(config), _routes(config), _tunnels(config), _servers(config))
+    return [found for check in checks for found in check]
+
+
+def _references(config: Config, before: Config) -> Iterator[Found]:
+    for section, names, target in _REFERENCES:
+        for user in getattr(config, section).values():
+            for name in names(user):
+                if name is None or name in getattr(config, target):
+                    continue
+                path, missing = title(section, user.name), title(target, name)
+                if name in getattr(before, target) and user.name in getattr(before, section):
+                    yield section, user.name, DanglingReference(missing, f"it is used by {path} and cannot be deleted")
+                else:
+                    yield section, user.name, DanglingReference(path, f"{missing} does not exist")
+
+
+def _addresses(config: Config) -> Iterator[Found]:
+    for port in config.ethernet.values():
+        for address in port.addresses:
+            if address.network.prefixlen < 31 and address.ip in (
+                address.network.network_address,
+                address.network.broadcast_address,
+            ):
+                why = f"{address} is not a host's address, the hosts of {address.network} are between its first and last address"
+                yield "ethernet", port.name, Conflict(title("ethernet", port.name), why)
+
+
+def _routes(config: Config) -> Iterator[Found]:
+    first: dict[tuple[Any, int], Any] = {}
+    for route in config.routes.values():
+        other = first.setdefault((route.destination, route.distance), route)
+        if other is not route:
+            path = f"ip route {route.destination} {route.next_hop}"
+            yield (
+                "routes",
+                "",
+                Conflict(path, f"{other.next_hop} leads there at distance {route.distance} already, give another distance"),
+            )
+
+
+def _tunnels(config: Config) -> Iterator[Found]:
+    for name, tunnel in config.gre_tunnel.items():
+        if tunnel.destination is not None and (why := _not_an_analyzer(config, tunnel.destination)):
+            yield "gre_tunnel", name, Conflict(title("gre_tunnel", name), f"its destination {tunnel.destination} is {why}")
+    for interface in config.tunnel_interface.values():
+        bound = config.gre_tunnel.get(interface.tunnel or "")
+        missing = bound and ("source" if bound.source is None else "destination" if bound.destination is None else None)
+        if bound and missing:
+            why = f"it has no {missing}, and interface {interface.name} sends through it"
+            yield "gre_tunnel", bound.name, ConfigError(title("gre_tunnel", bound.name), why)
+
+
+def _not_an_analyzer(config: Config, address: IPv4Address) -> str | None:
+    if address.is_multicast or address.is_unspecified or address.is_loopback or address == IPv4Address("255.255.255.255"):
+        return "not the address of a single other host"
+    if any(address == a.ip for p in config.ethernet.values() for a in p.addresses):
+        return "an address of this device"
+    return None
+
+
+def _servers(config: Config) -> Iterator[Found]:
+    ids: dict[int, str] = {}
+    listeners: dict[Any, str] = {}
+    for name, server in config.virtual_server.items():
+        path = title("virtual_server", name)
+        if (other := ids.setdefault(server.id, name)) != name:
+            yield "virtual_server", name, Conflict(path, f"id {server.id} is {title('virtual_server', other)} already")
+        if server.ip and (other := listeners.setdefault(server.ip, name)) != name:
+            where = f"{server.ip.address} port {server.ip.port}"
+            yield "virtual_server", name, Conflict(path, f"{where} is {title('virtual_server', other)} already")
+        interface = config.tunnel_interface.get(server.mirror_traffic or "")
+        if interface is not None and interface.tunnel is None:
+            yield "virtual_server", name, ConfigError(path, f"its mirror's interface {interface.name} is not bound to a tunnel")
+        profile = config.app_profile.get(server.app_profile or "")
+        if profile is not None and server.type != profile.type:
+            yield (
+                "virtual_server",
+                name,
+                Conflict(path, f'app-profile "{profile.name}" is for type {profile.type}, not {server.type}'),
+            )
+        if server.ip and not _may_be_ours(config, server.ip.address):
+            yield "virtual_server", name, ConfigError(path, f"{server.ip.address} is not an address of this device")
+
+
+def _may_be_ours(config: Config, address: IPv4Address) -> bool:
+    """Without the machine: an interface without configured addresses has what the system gives it, which is not known here."""
+    ports = config.ethernet.values()
+    return not all(p.addresses for p in ports) or not ports or any(address == a.ip for p in ports for a in p.addresses)
+
+
+assert all(section in SECTIONS and target in SECTIONS for section, _, target in _REFERENCES)  # noqa: S101

@@ -1,0 +1,113 @@
+"""From a configuration to its text: the nodes walked backwards.
+
+The text is canonical: sections in the order of Config's fields, two blanks of indent, names quoted, defaults left out, every
+block closed by `exit`. What is rendered parses to an equal configuration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import astuple, fields, is_dataclass
+from functools import cached_property
+from typing import Any
+
+from hsadc.model.config import SECTIONS, Config
+from hsadc.syntax.edit import HEAD, Kind, Setting, settings
+from hsadc.syntax.grammar import Grammar
+from hsadc.syntax.nodes import Command, Form, Node
+from hsadc.syntax.values import Terminal
+
+Key = tuple[str, bool, tuple[bool, ...]]
+Part = str | Terminal | frozenset[str]
+"""A piece of a line: a keyword, a value, or a word out of a list."""
+
+
+class Renderer:
+    """Writes commands and configurations as text."""
+
+    def __init__(self, grammar: Grammar) -> None:
+        self._grammar = grammar
+
+    @cached_property
+    def _templates(self) -> dict[Key, list[list[Part]]]:
+        """The lines that a command may be written as: by rule, negation, and which optional arguments are missing."""
+        found: dict[Key, list[list[Part]]] = {}
+        for mode, root in self._grammar.roots.items():
+            if mode != "exec":
+                for form, parts in _lines(root, []):
+                    found.setdefault((form.name, form.negated, tuple(s is None for s in form.slots)), []).append(parts)
+        return found
+
+    def command(self, command: Command) -> str:
+        """A command as one line.
+
+        Raises:
+            ValueError: no line of the grammar says this; a bug.
+        """
+        values = [a for a in command.args if a is not None]
+        key = (command.name, command.negated, tuple(a is None for a in command.args))
+        for parts in self._templates.get(key, ()):
+            if (line := _fill(parts, values)) is not None:
+                return line
+        raise ValueError(f"the grammar has no line for {command}")
+
+    def config(self, config: Config, section: str | None = None, name: str | None = None) -> Iterator[str]:
+        """The lines of a configuration; with `section` those of its blocks, with `name` too those of one block."""
+        for f in fields(config):
+            if f.name not in SECTIONS:
+                if section is None:
+                    yield from map(self.command, _commands(settings(Config)[f.name], f.name, getattr(config, f.name)))
+            elif section in (None, f.name):
+                for block in getattr(config, f.name).values():
+                    if name in (None, block.name):
+                        yield from self.block(f.name, block)
+
+    def block(self, section: str, block: Any) -> Iterator[str]:
+        """The lines of one block, from its head to `exit`."""
+        head = tuple(getattr(block, a) for a in HEAD if hasattr(block, a))
+        yield self.command(Command(f"head_{section}", False, head))
+        for setting in settings(type(block)).values():
+            for command in _commands(setting, f"{section}_{setting.field}", getattr(block, setting.field)):
+                yield f"  {self.command(command)}"
+        yield "exit"
+
+
+def _commands(setting: Setting, rule: str, value: Any) -> Iterator[Command]:
+    """The commands that set a field to its value; none for the default."""
+    if setting.kind is Kind.ENTRIES:
+        yield from (Command(rule, False, _arguments(v)) for v in value.values())
+    elif value != setting.default:
+        yield Command(rule, False, () if setting.kind is Kind.FLAG else _arguments(value))
+
+
+def _arguments(value: Any) -> tuple[Any, ...]:
+    if not is_dataclass(value) or isinstance(value, type):
+        return (value,)
+    defaults = {f.name: f.default for f in fields(value)}
+    return tuple(None if v == d else v for v, d in zip(astuple(value), defaults.values(), strict=True))
+
+
+def _lines(node: Node, parts: list[Part]) -> Iterator[tuple[Form, list[Part]]]:
+    if node.form is not None:
+        yield node.form, parts
+    for word, child in node.keywords.items():
+        yield from _lines(child, [*parts, word])
+    for child in {id(c): c for c in node.words.values()}.values():
+        yield from _lines(child, [*parts, frozenset(w for w, c in node.words.items() if c is child)])
+    for terminal, child in [*node.typed, *node.free, *([node.rest] if node.rest else [])]:
+        yield from _lines(child, [*parts, terminal])
+
+
+def _fill(parts: list[Part], values: list[Any]) -> str | None:
+    """The line with these values, None when one of them is of another kind or their number differs."""
+    words, remaining = [], iter(values)
+    for part in parts:
+        if isinstance(part, str):
+            words.append(part)
+            continue
+        value = next(remaining, None)
+        word = part.render(value) if isinstance(part, Terminal) else value if value in part else None
+        if word is None:
+            return None
+        words.append(word)
+    return " ".join(words) if next(remaining, None) is None else None

@@ -1,0 +1,109 @@
+"""A small shell that lives in memory, for the terminals to be typed at."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from hsadc.cli.shell import Choice, Completion, Reply
+
+_WORDS = {
+    "exec": {"configure": "Enter configuration mode", "show": "Show something", "terminal": "This terminal", "exit": "Log out"},
+    "config": {"hostname": "The device's name", "show": "Show something", "exit": "One mode up", "end": "To exec mode"},
+}
+
+
+class MemoryShell:
+    """Two modes and a handful of commands; `ran` has every line, `committed` the name that a batch or a line committed."""
+
+    def __init__(self, user: str = "", batch: bool = False) -> None:
+        self.user = user
+        self.batch = batch
+        self.mode = "exec"
+        self.name = self.committed = "hsadc"
+        self.page_length: int | None = None
+        self.closed = False
+        self.ran: list[str] = []
+        self.started = threading.Event()
+        self.may_go_on = threading.Event()
+
+    @property
+    def prompt(self) -> str:
+        return f"{self.committed}{'(config)' if self.mode == 'config' else ''}#"
+
+    def run(self, line: str) -> Reply:
+        self.ran.append(line)
+        words = line.split()
+        match words:
+            case []:
+                return Reply()
+            case ["configure", *_]:
+                self.mode = "config"
+            case ["exit"]:
+                self.closed, self.mode = self.mode == "exec", "exec"
+            case ["end"]:
+                self.mode = "exec"
+            case ["hostname", name] if self.mode == "config":
+                self.name = name
+                if not self.batch:
+                    self.committed = name
+            case ["terminal", "length", number]:
+                self.page_length = int(number)
+            case ["terminal", "width", _]:
+                pass
+            case ["show", "version"]:
+                return Reply(("hsadc 1.0",))
+            case ["show", "user"]:
+                return Reply((f"{self.user} {'batch' if self.batch else 'interactive'}",))
+            case ["show", "lines", number]:
+                return Reply(tuple(f"line {n}" for n in range(1, int(number) + 1)))
+            case ["show", "escape"]:
+                return Reply(("a\x1b[2Jb\x9bc",))
+            case ["wait"]:
+                self.started.set()
+                self.may_go_on.wait()
+                return Reply(("waited",))
+            case ["crash"]:
+                raise RuntimeError("a bug")
+            case _:
+                at = len(line) - len(line.lstrip())
+                caret = " " * (len(self.prompt) + at) + f"^-----unrecognized keyword {words[0]}"
+                return Reply((caret, "% Invalid input detected at '^' marker."), ok=False)
+        return Reply()
+
+    def finish(self) -> Reply:
+        if self.name == "refused":
+            return Reply(("% Error: this name is refused",), ok=False)
+        self.committed = self.name
+        return Reply()
+
+    def to_exec(self) -> None:
+        self.mode = "exec"
+
+    def help(self, line: str) -> Sequence[str]:
+        return [f"  {c.word}  {c.text}" for c in self.choices(line)]
+
+    def choices(self, line: str) -> Sequence[Choice]:
+        head, _, last = line.rpartition(" ")
+        if head.strip() == "hostname":
+            return [Choice("WORD", "The name", placeholder=True)]
+        if head.strip():
+            return []
+        return [Choice(word, text) for word, text in _WORDS[self.mode].items() if word.startswith(last)]
+
+    def complete(self, line: str) -> Completion:
+        last = line.rpartition(" ")[2]
+        words = tuple(c.word for c in self.choices(line) if not c.placeholder)
+        return Completion(len(last), f"{words[0]} ") if len(words) == 1 else Completion(words=words)
+
+    def wrong_from(self, line: str) -> int | None:
+        first = line.split(" ")[0]
+        return None if any(word.startswith(first) for word in _WORDS[self.mode]) else 0
+
+
+@pytest.fixture
+def make_shell() -> Callable[..., MemoryShell]:
+    """Makes shells, from a user's name and whether it is a batch."""
+    return MemoryShell
