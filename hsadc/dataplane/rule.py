@@ -63,7 +63,7 @@ class RuleDriver:
     def delete(self, old: RuleIntent) -> None:
         """Remove the rule and its counters."""
         with self._objects.lock:
-            maps = self._objects.maps
+            maps = self._objects.adopt()
             if maps:
                 maps["rules"].delete(encode_rule_key(*old.key))
                 maps["rule_counters"].delete(encode_index(old.id))

@@ -15,7 +15,7 @@ from hsadc.dataplane import next_hop
 from hsadc.dataplane.bpf import clsact
 from hsadc.dataplane.bpf.loader import Objects
 from hsadc.dataplane.bpf.records import State, Tunnel, encode_index
-from hsadc.errors import Unsupported
+from hsadc.errors import ApplyError, Unsupported
 from hsadc.intent.mirror import TunnelIntent
 
 _ENCAP = "hsadc_encap"
@@ -110,12 +110,17 @@ class TunnelDriver:
         """Replace what the encapsulator does, between one copy and the next; its counters go on."""
         with self._objects.lock:
             netlink = self._objects.netlink
-            self._write(helpers(netlink)[old.interface], _record(new), netlink)
+            self._objects.load()
+            ifindex = helpers(netlink).get(old.interface)
+            if ifindex is None:
+                raise ApplyError(f"change {old.interface}", "its helper device does not exist")
+            self._write(ifindex, _record(new), netlink)
 
     def delete(self, old: TunnelIntent) -> None:
         """Remove the helper device, with it the encapsulator's filter, and what the maps know of it."""
         with self._objects.lock:
             netlink = self._objects.netlink
+            self._objects.adopt()
             ifindex = helpers(netlink).get(old.interface)
             if ifindex is not None:
                 _delete_link(netlink, ifindex)
@@ -143,6 +148,7 @@ class TunnelDriver:
         """
         with self._objects.lock:
             netlink = self._objects.netlink
+            self._objects.adopt()
             tunnel = {name: tunnel for name, _, tunnel in self._tunnels(netlink)}[interface]
             hop = _resolve(netlink, tunnel)
         mtu = min(tunnel.mtu_bytes, hop.mtu_bytes or tunnel.mtu_bytes)

@@ -50,11 +50,16 @@ while mirror.tunnel_state("tunnel1").state != "up":
 mirror.tunnels.refresh(mirror._objects.netlink)
 os.kill(os.getpid(), signal.SIGKILL)
 """
-    root = Path(loader.__file__).parents[3]
-    environment = os.environ | {"PYTHONPATH": f"{root}:{Path(__file__).parent}"}
-    command = ["ip", "netns", "exec", net.names["adc"], sys.executable, "-c", script]
+    run_in_adc(net, [sys.executable, "-c", script], -signal.SIGKILL)
+
+
+def run_in_adc(net, command, status):
+    """Run a process of its own in the ADC's namespace; returns what it complains of."""
+    environment = os.environ | {"PYTHONPATH": f"{Path(loader.__file__).parents[3]}:{Path(__file__).parent}"}
+    command = ["ip", "netns", "exec", net.names["adc"], *command]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert done.returncode == status, done.stderr
+    return done.stderr
 
 
 def remove(mirror):
@@ -227,6 +232,27 @@ def test_a_tunnel_that_cannot_be_made_leaves_nothing(net, monkeypatch):
             mirror.tunnels.create(TUNNEL)
         mirror.stop()
     assert_nothing_left(net, ())
+
+
+def test_two_capabilities_suffice(net):
+    script = """
+from mirror_net import RULE, TAP, TUNNEL
+from hsadc.dataplane.mirror import Mirror
+mirror = Mirror()
+mirror.tunnels.create(TUNNEL)
+mirror.rules.create(RULE)
+mirror.taps.create(TAP)
+mirror.stop()
+"""
+
+    def run_with(capabilities, status):
+        limits = [f"--{kind}={capabilities}" for kind in ("bounding-set", "inh-caps")]
+        return run_in_adc(net, ["setpriv", *limits, sys.executable, "-c", script], status)
+
+    assert "needs the capabilities CAP_BPF and CAP_NET_ADMIN" in run_with("-all,+net_admin", 1)
+    run_with("-all,+bpf,+net_admin", 0)
+    assert len(attached(net)) == 3
+    assert "needs the capability CAP_SYS_ADMIN" in run_with("-all,+bpf,+net_admin", 1)  # there is one to adopt now
 
 
 def test_an_object_of_other_sources_is_refused(net, monkeypatch):

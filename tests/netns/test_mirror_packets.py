@@ -34,6 +34,7 @@ TAP_PACKETS = [
     ("ICMP", Ether() / IP(**TO) / ICMP(), NOTHING),
     ("GRE around a match", Ether() / IP(**TO) / GRE() / IP(**TO) / REQUEST, NOTHING),
     ("ARP", Ether() / ARP(), NOTHING),
+    ("bytes of a match in another protocol", Ether(type=0x88B5) / Raw(bytes(IP(**TO) / REQUEST)), NOTHING),
     ("cut off in the ports", Ether() / IP(**TO, len=23) / Raw(b"\x9c\x40\x1f"), NOTHING),
     ("an IP header that says it has no length", Ether() / IP(**TO, ihl=0) / REQUEST, NOTHING),
 ]
@@ -46,6 +47,7 @@ ENCAP_PACKETS = [
     ("a VLAN tag", Ether() / Dot1Q(vlan=5, type=0x0800) / Raw(INNER), SENT),
     ("two VLAN tags", Ether() / Dot1AD(vlan=5) / Dot1Q(vlan=6, type=0x0800) / Raw(INNER), SENT),
     ("ARP", Ether() / ARP(), {"not_ip": 1}),
+    ("bytes of a packet in another protocol", Ether(type=0x88B5) / Raw(INNER), {"not_ip": 1}),
     ("IPv6", Ether() / IPv6() / REQUEST, {"not_ip": 1}),
     ("less than its header says", Ether(type=0x0800) / Raw(INNER[:-1]), {"not_ip": 1}),
     ("from the analyzer", Ether() / IP(src="10.3.0.2", dst="10.1.0.2") / REQUEST, {"analyzer": 1}),

@@ -47,6 +47,7 @@ def one_cpu():
 def watched_transfer(net, mirror, **options):
     """Transfer with a capture; every copy that was counted as sent is there, and no other."""
     with capture(net) as frames:
+        mirror.clear_counters()
         assert transfer(net, UP, DOWN, **options) == (UP, DOWN)
     seen, rule, tunnel = Mirrored(frames, TUNNEL.gre_key), mirror.counters().rules[RULE.id], mirror.counters().tunnels["tunnel1"]
     assert (tunnel.sent_packets, tunnel.sent_bytes) == (len(seen.inner), sum(seen.sizes))
@@ -157,20 +158,14 @@ def test_without_a_route_production_goes_on_and_copies_are_counted(net):
         assert tunnel.no_route == rule.matched_packets == rule.cloned > 100
         net.run("adc", "ip route add 10.3.0.0/24 via 10.2.0.1")
         until(lambda: mirror.tunnel_state("tunnel1").state == "up")
-        mirror.clear_counters()
         until(lambda: _probe_copy(net, mirror))
-        watched_stream(net, mirror)
+        watched_transfer(net, mirror)
 
 
 def _probe_copy(net, mirror):
     """The watcher has written what the state says: a copy goes out."""
     transfer(net, b"?")
     return mirror.counters().tunnels["tunnel1"].sent_packets > 0
-
-
-def watched_stream(net, mirror):
-    mirror.clear_counters()
-    watched_transfer(net, mirror)
 
 
 def test_a_next_hop_that_does_not_answer(net):
@@ -185,7 +180,7 @@ def test_a_next_hop_that_does_not_answer(net):
         until(lambda: mirror.tunnel_state("tunnel1").state == "up")
         assert mirror.tunnel_state("tunnel1").next_hop == IPv4Address("10.2.0.77")
         until(lambda: _probe_copy(net, mirror))
-        watched_stream(net, mirror)
+        watched_transfer(net, mirror)
 
 
 def test_a_next_hop_that_dies(net):
@@ -252,7 +247,7 @@ def test_the_helper_is_deleted_under_traffic(net):
         mirror.rules.change(broken, RULE)
         until(lambda: mirror.tunnel_state("tunnel1").state == "up")
         until(lambda: _probe_copy(net, mirror))
-        watched_stream(net, mirror)
+        watched_transfer(net, mirror)
 
 
 def test_a_tunnel_is_changed_under_traffic(net):

@@ -30,7 +30,8 @@ __all__ = [
 ConfigSettings = Mapping[str, str | list[str] | None] | None
 
 # v3 has the atomic operations that return a value; kernels since 5.12 take it, and clang since 12.
-_FLAGS = ["-O2", "-mcpu=v3", "-Wall", "-Wextra", "-Werror", "-c"]
+# The verifier takes a number in a stack slot that held a pointer for an attack, unless the process has CAP_PERFMON: no sharing.
+_FLAGS = ["-O2", "-mcpu=v3", "-mllvm", "-no-stack-slot-sharing", "-Wall", "-Wextra", "-Werror", "-c"]
 _ZIG = "ziglang>=0.13,<1"
 
 # By name: some releases of setuptools are typed and some are not.

@@ -15,11 +15,12 @@ struct outer {
 	struct gre gre;
 };
 
-INLINE int drop(u64 *reason, u32 packets)
-{
-	*reason += packets;
-	return TC_ACT_SHOT;
-}
+/* The verdict that drops a copy, which is counted under its reason. */
+#define DROP(counters, reason, packets)                     \
+	({                                                  \
+		COUNT(counters, reason, packets);           \
+		TC_ACT_SHOT;                                \
+	})
 
 /* VLAN tags stand for the mirrored network's links; left on the copy they would be put on the outer frame. */
 INLINE void pop_vlan_tags(struct __sk_buff *skb)
@@ -88,12 +89,12 @@ INLINE int send(struct __sk_buff *skb, const struct tunnel *tunnel, struct tunne
 
 	flags |= BPF_F_ADJ_ROOM_ENCAP_L3_IPV4 | BPF_F_ADJ_ROOM_ENCAP_L4_GRE;
 	if (bpf_skb_adjust_room(skb, (s32)room, BPF_ADJ_ROOM_MAC, flags))
-		return drop(&counters->encapsulation, packets);
+		return DROP(counters, encapsulation, packets);
 	if (write_outer(skb, tunnel, length + room, __sync_fetch_and_add(id, packets)))
-		return drop(&counters->encapsulation, packets);
+		return DROP(counters, encapsulation, packets);
 	skb->mark = COPY_MARK;
-	counters->sent_packets += packets;
-	counters->sent_bytes += length + (packets - 1) * repeated;
+	COUNT(counters, sent_packets, packets);
+	COUNT(counters, sent_bytes, length + (packets - 1) * repeated);
 	return (int)bpf_redirect_neigh(tunnel->ifindex, &neighbour, sizeof(neighbour), 0);
 }
 
@@ -107,16 +108,16 @@ INLINE int send_gso(struct __sk_buff *skb, const struct tunnel *tunnel, struct t
 	u64 flags = BPF_F_ADJ_ROOM_FIXED_GSO;
 
 	if (!headers)
-		return drop(&counters->not_ip, packets);
+		return DROP(counters, not_ip, packets);
 	if (size + headers + room > tunnel->path_mtu) {
 		u32 excess = size + headers + room - tunnel->path_mtu;
 		u32 more = excess > room ? excess - room : 0;
 
 		/* Adding the tunnel's headers lowers the size by just their length; what is still missing comes first. */
 		if (ip->protocol != PROTOCOL_TCP || size < room + more + GSO_PAYLOAD_MIN)
-			return drop(&counters->oversize, packets);
+			return DROP(counters, oversize, packets);
 		if (lower_gso_size(skb, more))
-			return drop(&counters->encapsulation, packets);
+			return DROP(counters, encapsulation, packets);
 		size -= room + more;
 		flags = 0;
 	}
@@ -130,17 +131,20 @@ INLINE int send_lone(struct __sk_buff *skb, const struct tunnel *tunnel, struct 
 	u32 headers;
 
 	if (piece->length) {
-		if (cut(skb, ip, piece))
-			return drop(&counters->encapsulation, 1);
+		struct piece own = *piece;
+
+		piece->length = 0; /* meant for this packet alone */
+		if (cut(skb, ip, &own))
+			return DROP(counters, encapsulation, 1);
 		return send(skb, tunnel, counters, id, BPF_F_ADJ_ROOM_FIXED_GSO, room, 1, 0);
 	}
 	if (skb->len - ETH_LENGTH + room <= tunnel->path_mtu)
 		return send(skb, tunnel, counters, id, BPF_F_ADJ_ROOM_FIXED_GSO, room, 1, 0);
 	headers = headers_length(skb, ETH_LENGTH, ip);
 	if (!can_split(skb, ip, headers) || tunnel->path_mtu < room + headers + 2 * PAYLOAD_MIN)
-		return drop(&counters->oversize, 1);
+		return DROP(counters, oversize, 1);
 	if (!split(skb, piece, counters, headers, tunnel->path_mtu - room - headers))
-		return drop(&counters->oversize, 1);
+		return DROP(counters, oversize, 1);
 	return TC_ACT_SHOT; /* its pieces are on their way */
 }
 
@@ -158,14 +162,14 @@ INLINE int encapsulate(struct __sk_buff *skb)
 	if (skb->gso_size && skb->gso_segs)
 		packets = skb->gso_segs;
 	if (tunnel->state == TUNNEL_NO_ROUTE)
-		return drop(&counters->no_route, packets);
+		return DROP(counters, no_route, packets);
 	if (tunnel->state != TUNNEL_UP)
-		return drop(&counters->no_neighbour, packets);
+		return DROP(counters, no_neighbour, packets);
 	pop_vlan_tags(skb);
 	if (open_packet(skb, &ip))
-		return drop(&counters->not_ip, packets);
+		return DROP(counters, not_ip, packets);
 	if (ip.source == tunnel->destination || ip.destination == tunnel->destination)
-		return drop(&counters->analyzer, packets);
+		return DROP(counters, analyzer, packets);
 	if (tunnel->flags & TUNNEL_HAS_KEY)
 		room += GRE_KEY_LENGTH;
 	if (skb->gso_size)

@@ -19,7 +19,7 @@ struct rule {
 	u32 id;     /* key of rule_counters */
 };
 
-/* Packets as the wire carries them: a packet that the device will segment counts once for each segment. Bytes are of IP packets. */
+/* Packets as the wire carries them: one that the device will segment counts once for each segment. Bytes are of IP packets. */
 struct rule_counters {
 	u64 matched_packets;
 	u64 matched_bytes;
@@ -66,6 +66,22 @@ struct piece {
 	u32 number; /* from 0 */
 	u32 last;
 };
+
+/* Adds to one counter of a record, its offset fixed in the instruction. Left to itself the compiler merges the counts of several
+ * branches into one at a computed address, which the verifier refuses to a process without CAP_PERFMON. */
+#define COUNT(counters, counter, number)                                                                                \
+	do {                                                                                                            \
+		u64 value_;                                                                                             \
+		asm volatile("%0 = *(u64 *)(%1 + %2)"                                                                   \
+			     : "=r"(value_)                                                                             \
+			     : "r"(counters), "i"(__builtin_offsetof(__typeof__(*(counters)), counter))                 \
+			     : "memory");                                                                               \
+		value_ += (number);                                                                                     \
+		asm volatile("*(u64 *)(%0 + %1) = %2"                                                                   \
+			     :                                                                                          \
+			     : "r"(counters), "i"(__builtin_offsetof(__typeof__(*(counters)), counter)), "r"(value_)    \
+			     : "memory");                                                                               \
+	} while (0)
 
 struct map {
 	u32 type, key_size, value_size, max_entries;

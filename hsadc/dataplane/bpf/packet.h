@@ -53,7 +53,7 @@ INLINE u16 fold(u32 total)
 	return ~total;
 }
 
-/* Length of the IP and transport headers that every segment of the packet repeats; 0 when it is neither TCP nor UDP, or cut off. */
+/* Length of the IP and transport headers, which every segment repeats; 0 when it is neither TCP nor UDP, or cut off. */
 INLINE u32 headers_length(const struct __sk_buff *skb, u32 ip_offset, const struct ip *ip)
 {
 	struct tcp tcp;

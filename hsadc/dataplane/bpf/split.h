@@ -140,7 +140,7 @@ INLINE int can_split(const struct __sk_buff *skb, const struct ip *ip, u32 heade
 	       skb->len - ETH_LENGTH >= headers + 2 * PAYLOAD_MIN;
 }
 
-/* Sends the packet in pieces of equal size, each of at most `payload_max` bytes of payload. Returns 0 when there would be too many. */
+/* Sends the packet in pieces of equal size with at most `payload_max` bytes of payload each; 0 when there would be too many. */
 INLINE int split(struct __sk_buff *skb, struct piece *piece, struct tunnel_counters *counters, u32 headers, u32 payload_max)
 {
 	u32 payload = skb->len - ETH_LENGTH - headers;
@@ -159,9 +159,9 @@ INLINE int split(struct __sk_buff *skb, struct piece *piece, struct tunnel_count
 		piece->last = number == pieces - 1;
 		piece->length = piece->last ? payload - offset : length;
 		if (bpf_clone_redirect(skb, skb->ifindex, 0) < 0)
-			counters->encapsulation++;
-		piece->length = 0;
+			COUNT(counters, encapsulation, 1);
+		piece->length = 0; /* should the clone not have come back */
 	}
-	counters->split++;
+	COUNT(counters, split, 1);
 	return 1;
 }

@@ -38,20 +38,20 @@ INLINE void copy(struct __sk_buff *skb, const struct rule *rule, u32 offset, con
 	if (!counters)
 		return;
 	if (ip->fragment & IP_FRAGMENT) {
-		counters->fragmented++;
+		COUNT(counters, fragmented, 1);
 		return;
 	}
 	if (!skb->gso_size || !segments)
 		segments = 1;
-	counters->matched_packets += segments;
-	counters->matched_bytes += skb->gso_size ? skb->len - offset : swap16(ip->total);
+	COUNT(counters, matched_packets, segments);
+	COUNT(counters, matched_bytes, skb->gso_size ? skb->len - offset : swap16(ip->total));
 	if (segments > 1)
-		counters->matched_bytes += (segments - 1) * headers_length(skb, offset, ip);
+		COUNT(counters, matched_bytes, (segments - 1) * headers_length(skb, offset, ip));
 	/* Positive results are drops that the encapsulator decided on, and counted. */
 	if (bpf_clone_redirect(skb, rule->helper, 0) < 0)
-		counters->clone_failed += segments;
+		COUNT(counters, clone_failed, segments);
 	else
-		counters->cloned += segments;
+		COUNT(counters, cloned, segments);
 }
 
 INLINE int tap(struct __sk_buff *skb)
