@@ -58,7 +58,7 @@ def serve(tmp_path, make_shell) -> Callable[[Callable[[Server], Awaitable[None]]
         server = Server(tmp_path, make_shell, users)
 
         async def life() -> None:
-            async with await server.start():
+            async with await server.start(), asyncio.timeout(60):  # a conversation that got stuck fails
                 await talk(server)
 
         asyncio.run(life())
@@ -293,8 +293,8 @@ class TestTerminal:
         async def talk(server: Server) -> None:
             async with server.connect() as connection:
                 process = await connection.create_process(term_type="vt100", encoding=None)
-                process.stdin.write(b"hostname caf\xe9")
-                assert (await process.stdout.readuntil("é".encode()[:0] + "\ufffd".encode())).endswith("\ufffd".encode())
+                process.stdin.write(b"hostname caf\xe9!")
+                await process.stdout.readuntil("#hostname caf\ufffd!".encode())
                 process.channel.send_break(100)
                 await process.stdout.readuntil(b"^C\r\nhsadc#")
                 process.stdin.write(b"nonsense")
