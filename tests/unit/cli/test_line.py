@@ -353,7 +353,10 @@ def serve(shell, *typed: str, rows: int = 5) -> str:
 class TestServeTerminal:
     def test_a_dialogue(self, make_shell):
         shell = make_shell()
-        assert serve(shell, "show version\r", "\r", "exit\r", "never\r") == "hsadc#show version\r\nhsadc 1.0\r\nhsadc#\r\nhsadc#exit\r\n"
+        assert (
+            serve(shell, "show version\r", "\r", "exit\r", "never\r")
+            == "hsadc#show version\r\nhsadc 1.0\r\nhsadc#\r\nhsadc#exit\r\n"
+        )
         assert shell.ran == ["show version", "", "exit"]
 
     def test_help_comes_without_enter_and_the_line_stays(self, make_shell):
@@ -364,7 +367,9 @@ class TestServeTerminal:
     def test_tab_completes_or_lists(self, make_shell):
         shell = make_shell()
         assert serve(shell, "sho\tversion\re\tconfigure\x15exit\r").startswith("hsadc#show version\r\nhsadc 1.0\r\nhsadc#exit ")
-        assert serve(make_shell(), "configure\r", "e\tx\r").endswith("#e\r\nexit  end\r\nhsadc(config)#ex\r\n" + serve_error("ex"))
+        assert serve(make_shell(), "configure\r", "e\tx\r").endswith(
+            "#e\r\nexit  end\r\nhsadc(config)#ex\r\n" + serve_error("ex")
+        )
 
     def test_ctrl_z_runs_the_line_and_leaves(self, make_shell):
         shell = make_shell()
@@ -445,4 +450,5 @@ class TestServeTerminal:
 
 
 def serve_error(word: str) -> str:
-    return f"{' ' * len('hsadc(config)#')}^-----unrecognized keyword {word}\r\n% Invalid input detected at '^' marker.\r\nhsadc(config)#"
+    margin = " " * len("hsadc(config)#")
+    return f"{margin}^-----unrecognized keyword {word}\r\n% Invalid input detected at '^' marker.\r\nhsadc(config)#"
