@@ -7,8 +7,8 @@ import fcntl
 import logging
 import os
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from hsadc.cli.session import Session
 from hsadc.config.commit import Device
 from hsadc.config.store import StartupFile
 from hsadc.errors import ApplyError, ConfigError
+from hsadc.model.admin_user import AdminUser
 from hsadc.syntax.grammar import load_grammar
 
 log = logging.getLogger(__name__)
@@ -69,7 +70,7 @@ async def serve(options: Options, stop: asyncio.Event, ready: Callable[[], None]
     """
     address = parse_ssh(options.ssh)
     with _only_one(options.state_dir):
-        device = _open_device(options)
+        device = await asyncio.to_thread(_open_device, options)
         for warning in await asyncio.to_thread(device.start):
             log.warning(warning)
         try:
@@ -82,25 +83,30 @@ async def serve(options: Options, stop: asyncio.Event, ready: Callable[[], None]
 async def _serve_clients(
     device: Device, options: Options, address: tuple[str, int] | None, stop: asyncio.Event, ready: Callable[[], None]
 ) -> None:
-    def local(user: str, batch: bool) -> Session:
+    def login(user: str, batch: bool) -> Session:
         return Session(device, user, batch)
 
-    async with await control.listen(options.control_socket, local):
-        if address is None:
-            ready()
-            await stop.wait()
-            return
-        from hsadc.cli import ssh
+    async with AsyncExitStack() as stack:
+        if address is not None:
+            await _listen_ssh(device, options, address, login, stack)
+        # Last, because who waits for the device waits for this socket.
+        await stack.enter_async_context(await control.listen(options.control_socket, login))
+        ready()
+        await stop.wait()
 
-        users = lambda: device.running.admin_user  # noqa: E731
-        ssh.refuse_default_password(address[0], users())
-        acceptor = await ssh.listen(*address, host_key=options.state_dir / "ssh_host_key", users=users, shell=local)
-        log.info("SSH listens on %s", options.ssh)
-        try:
-            ready()
-            await stop.wait()
-        finally:
-            acceptor.close()
+
+async def _listen_ssh(
+    device: Device, options: Options, address: tuple[str, int], login: Callable[[str, bool], Session], stack: AsyncExitStack
+) -> None:
+    from hsadc.cli import ssh
+
+    def users() -> Mapping[str, AdminUser]:
+        return device.running.admin_user
+
+    ssh.refuse_default_password(address[0], users())
+    acceptor = await ssh.listen(*address, host_key=options.state_dir / "ssh_host_key", users=users, shell=login)
+    stack.callback(acceptor.close)
+    log.info("SSH listens on %s port %d", *address)
 
 
 def _open_device(options: Options) -> Device:

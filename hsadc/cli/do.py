@@ -34,5 +34,5 @@ def do_enable(session: Session) -> Iterable[str]:  # noqa: ARG001
 def do_clear_mirror_counters(session: Session) -> Iterable[str]:
     """Set the mirror's counters to zero."""
     if session.device.dataplane is not None:
-        session.device.dataplane.clear_counters()
+        session.device.dataplane.clear_mirror_counters()
     return ()

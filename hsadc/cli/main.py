@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="hsadc",
-        description="Software ADC that sends a copy of traffic to an analyzer. Without a command: the shell of the running device.",
+        description="Software ADC that sends a copy of traffic to an analyzer. Without a command: the running device's shell.",
     )
     parser.add_argument("--version", action="version", version=f"hsadc {__version__}")
     parser.set_defaults(run=_shell)
@@ -49,8 +49,12 @@ def _parser() -> argparse.ArgumentParser:
 
     daemon = commands.add_parser("daemon", help="run the device in the foreground")
     _add_state_dir(daemon)
-    daemon.add_argument("--startup-config", type=Path, metavar="FILE", help=f"configuration to start with [STATE_DIR/{STARTUP_CONFIG}]")
-    daemon.add_argument("--ssh", default="127.0.0.1:2222", metavar="ADDRESS:PORT", help="where SSH listens, 'off' for nowhere [%(default)s]")
+    daemon.add_argument(
+        "--startup-config", type=Path, metavar="FILE", help=f"configuration to start with [STATE_DIR/{STARTUP_CONFIG}]"
+    )
+    daemon.add_argument(
+        "--ssh", default="127.0.0.1:2222", metavar="ADDRESS:PORT", help="where SSH listens, 'off' for nowhere [%(default)s]"
+    )
     daemon.add_argument(
         "--dataplane",
         choices=DATAPLANES,
@@ -71,7 +75,9 @@ def _parser() -> argparse.ArgumentParser:
     execute.set_defaults(run=_exec)
 
     lab = commands.add_parser("lab", help="the article's network in network namespaces of this machine (needs root)")
-    lab.add_argument("action", choices=("demo", "up", "shell", "down"), help="demo: up, real requests, the analyzer's capture, down")
+    lab.add_argument(
+        "action", choices=("demo", "up", "shell", "down"), help="demo: up, real requests, the analyzer's capture, down"
+    )
     lab.add_argument("--keep", type=Path, metavar="FILE", help="demo: keep the analyzer's capture in this file")
     lab.set_defaults(run=_lab)
     return parser

@@ -182,7 +182,7 @@ class Session:
         """What TAB does: the rest of the only candidate, or what all candidates begin with."""
         words = [c.word for c in self.choices(line) if not c.placeholder]
         last = last_word(line)
-        if not words or not last and len(words) > 1:
+        if not words or (not last and len(words) > 1):
             return Completion(words=tuple(words))
         common = _common_beginning(words)
         if len(words) == 1:

@@ -41,7 +41,9 @@ class Finding:
         if self.text:
             start = max(0, self.column - 1 - SHOWN // 2)
             yield "  " + self.text[start : start + SHOWN].replace("\t", " ")
-            yield "  " + " " * (self.column - 1 - start) + "^" + (f" expected {', '.join(self.expected)}" if self.expected else "")
+            yield (
+                "  " + " " * (self.column - 1 - start) + "^" + (f" expected {', '.join(self.expected)}" if self.expected else "")
+            )
 
 
 def check_file(grammar: Grammar, path: Path) -> list[Finding]:

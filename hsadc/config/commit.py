@@ -1,7 +1,7 @@
 """The transaction: the one place where syntax, intent and dataplane meet.
 
-A commit validates the new configuration, compiles it for this machine, and makes the dataplane so; then it is the running-config. If
-anything refuses, the dataplane is as before and the running-config too.
+A commit validates the new configuration, compiles it for this machine, and makes the dataplane so; then it is the
+running-config. If anything refuses, the dataplane is as before and the running-config too.
 """
 
 from __future__ import annotations

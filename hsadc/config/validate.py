@@ -58,7 +58,11 @@ def _routes(config: Config) -> Iterator[Found]:
         other = first.setdefault((route.destination, route.distance), route)
         if other is not route:
             path = f"ip route {route.destination} {route.next_hop}"
-            yield "routes", "", Conflict(path, f"{other.next_hop} leads there at distance {route.distance} already, give another distance")
+            yield (
+                "routes",
+                "",
+                Conflict(path, f"{other.next_hop} leads there at distance {route.distance} already, give another distance"),
+            )
 
 
 def _tunnels(config: Config) -> Iterator[Found]:
@@ -96,7 +100,11 @@ def _servers(config: Config) -> Iterator[Found]:
             yield "virtual_server", name, ConfigError(path, f"its mirror's interface {interface.name} is not bound to a tunnel")
         profile = config.app_profile.get(server.app_profile or "")
         if profile is not None and server.type != profile.type:
-            yield "virtual_server", name, Conflict(path, f'app-profile "{profile.name}" is for type {profile.type}, not {server.type}')
+            yield (
+                "virtual_server",
+                name,
+                Conflict(path, f'app-profile "{profile.name}" is for type {profile.type}, not {server.type}'),
+            )
         if server.ip and not _may_be_ours(config, server.ip.address):
             yield "virtual_server", name, ConfigError(path, f"{server.ip.address} is not an address of this device")
 

@@ -9,6 +9,15 @@ from pathlib import Path
 from hsadc.errors import ApplyError
 
 
+def _placed(command: Sequence[str], namespace: str | None) -> Sequence[str]:
+    """The command that runs `command` in the network namespace of that name; None stays in this process's own.
+
+    nsenter and not `ip netns exec`, because the latter gives the process a mount namespace of its own, in which later
+    namespaces do not show up.
+    """
+    return command if namespace is None else ("nsenter", f"--net=/run/netns/{namespace}", *command)
+
+
 def run(command: Sequence[str], *, timeout_s: float = 30, ok: Sequence[int] = (0,)) -> str:
     """Run a command to its end.
 
@@ -27,14 +36,32 @@ def run(command: Sequence[str], *, timeout_s: float = 30, ok: Sequence[int] = (0
     return done.stdout + done.stderr
 
 
-def spawn(command: Sequence[str], *, log: Path) -> subprocess.Popen[bytes]:
+def spawn(command: Sequence[str], *, log: Path, namespace: str | None = None) -> subprocess.Popen[bytes]:
     """Start a process that outlives this one, in a session of its own; its output is appended to `log`.
+
+    Args:
+        command: the program and its arguments.
+        log: a file; made when it is not there.
+        namespace: name of the network namespace that it runs in; None takes this process's own.
 
     Raises:
         ApplyError: it cannot be started.
     """
     try:
         with log.open("ab") as out:
-            return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True)
+            placed = _placed(command, namespace)
+            return subprocess.Popen(placed, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True)
+    except OSError as e:
+        raise ApplyError(f"start {command[0]}", str(e)) from e
+
+
+def attach(command: Sequence[str]) -> int:
+    """Run a command on this process's terminal to its end; returns its exit status.
+
+    Raises:
+        ApplyError: it cannot be started.
+    """
+    try:
+        return subprocess.run(command, check=False).returncode
     except OSError as e:
         raise ApplyError(f"start {command[0]}", str(e)) from e

@@ -21,6 +21,10 @@ class AddressIntent:
         """The whole: an address is there or not."""
         return self.device, self.address
 
+    def __str__(self) -> str:
+        """As an error names it."""
+        return f"{self.address} on {self.device}"
+
 
 def compile_addresses(config: Config, ports: Ports) -> tuple[AddressIntent, ...]:
     """The addresses of the running-config."""

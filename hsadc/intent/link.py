@@ -27,6 +27,11 @@ class LinkIntent:
         """One per device."""
         return self.device
 
+    def __str__(self) -> str:
+        """As an error names it."""
+        mtu = "" if self.mtu_bytes is None else f" with mtu {self.mtu_bytes}"
+        return f"{self.device} {'up' if self.up else 'down'}{mtu}"
+
 
 def compile_links(config: Config, ports: Ports) -> tuple[LinkIntent, ...]:
     """The devices of the interfaces that the running-config has; others are left as they are."""

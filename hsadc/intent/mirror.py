@@ -30,7 +30,7 @@ class TunnelIntent:
         egress: Linux device that the encapsulated packets leave by; None lets the routing table choose.
         source: outer source address.
         destination: outer destination address, the analyzer.
-        key: GRE key (RFC 2890), 0 to 4294967295; None sends none.
+        gre_key: GRE key (RFC 2890), 0 to 4294967295; None sends none.
         mtu_bytes: the largest outer IP packet that the egress takes.
     """
 
@@ -38,13 +38,13 @@ class TunnelIntent:
     egress: str | None
     source: IPv4Address
     destination: IPv4Address
-    key: int | None = None
+    gre_key: int | None = None
     mtu_bytes: int = 1500
 
     @property
     def inner_mtu_bytes(self) -> int:
         """The largest packet whose copy fits in one outer packet."""
-        return self.mtu_bytes - GRE_OVERHEAD_BYTES - (KEY_BYTES if self.key is not None else 0)
+        return self.mtu_bytes - GRE_OVERHEAD_BYTES - (KEY_BYTES if self.gre_key is not None else 0)
 
     @property
     def key(self) -> str:
@@ -104,7 +104,7 @@ def _tunnel(interface: str, tunnel: GreTunnel, ports: Ports) -> TunnelIntent:
     mtu = egress.mtu_bytes if egress else min(p.mtu_bytes for p in ports)
     if tunnel.destination is None:
         raise ConfigError(title("gre_tunnel", tunnel.name), "it has no destination")
-    return TunnelIntent(interface, egress and egress.device.name, source, tunnel.destination, tunnel.key, mtu)
+    return TunnelIntent(interface, egress.device.name if egress else None, source, tunnel.destination, tunnel.key, mtu)
 
 
 def _source(tunnel: GreTunnel, ports: Ports) -> IPv4Address:

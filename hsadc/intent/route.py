@@ -31,6 +31,12 @@ class RouteIntent:
         """What the kernel tells routes apart by; another next hop replaces the old one in place."""
         return self.destination, self.metric
 
+    def __str__(self) -> str:
+        """As an error names it."""
+        hop = "" if self.gateway is None else f" via {self.gateway}"
+        out = "" if self.device is None else f" on {self.device}"
+        return f"{self.destination}{hop}{out}"
+
 
 def compile_routes(config: Config, ports: Ports) -> tuple[tuple[RouteIntent, ...], tuple[str, ...]]:
     """The routes that can be in force, and a warning for each that cannot (yet)."""

@@ -13,7 +13,7 @@ class AppProfile:
         name: as the operator wrote it.
         type: the protocol; `http`.
         description: free text for people.
-        x_forwarded_for: True tells the real server the client's address in an X-Forwarded-For header (RFC 7239 names its successor).
+        x_forwarded_for: True tells the real server the client's address in an X-Forwarded-For header.
     """
 
     name: str

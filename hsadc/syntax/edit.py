@@ -9,12 +9,11 @@ from functools import cache
 from types import UnionType
 from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
 
-from hsadc.errors import Conflict, ConfigError, DanglingReference
+from hsadc.errors import ConfigError, Conflict, DanglingReference
 from hsadc.model.config import SECTIONS, Config
 from hsadc.model.title import title
 from hsadc.syntax.grammar import section_of
 from hsadc.syntax.nodes import Command
-
 
 HEAD = ("name", "type", "id")
 """The fields that a block's head line sets."""
@@ -37,9 +36,13 @@ class Setting(NamedTuple):
     item: type | None
 
 
-@cache
 def settings(cls: type) -> Mapping[str, Setting]:
     """The settings of a section's class (or of Config: the global ones), by field."""
+    return _settings(cls)
+
+
+@cache
+def _settings(cls: Any) -> Mapping[str, Setting]:
     hints = get_type_hints(cls)
     identity = SECTIONS if cls is Config else HEAD
     return {f.name: _setting(f.name, hints[f.name], f.default) for f in fields(cls) if f.name not in identity}

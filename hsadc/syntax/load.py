@@ -53,7 +53,9 @@ def load(grammar: Grammar, text: str, base: Config | None = None) -> Loaded:
 
     A line that does not fit an open block but the modes around it closes the block. Blocks may be empty and may come again.
     """
-    editor, mistakes, places = Editor(base or Config()), [], {}
+    editor = Editor(base or Config())
+    mistakes: list[Mistake] = []
+    places: dict[tuple[str, str], int] = {}
     for number, line in enumerate(_lines(text), 1):
         before = editor.section, editor.name
         try:
@@ -92,7 +94,7 @@ def check_line(line: str) -> None:
     """
     if len(line) > LINE_LENGTH:
         raise BadValue(f"the line has {len(line)} characters, at most {LINE_LENGTH} are possible")
-    bad = next((i for i, c in enumerate(line) if c < " " and c != "\t" or c in "\x7f\ufffd"), None)
+    bad = next((i for i, c in enumerate(line) if (c < " " and c != "\t") or c in "\x7f\ufffd"), None)
     if bad is not None:
         raise BadValue(f"the character {line[bad]!a} cannot be part of a configuration: is this a text file?", bad)
 

@@ -1,8 +1,8 @@
 """Nodes: Lark's LALR tables, walked once and kept as dictionaries.
 
-Lark decides what may follow what, but is not run per line. A node is the parser's state after some words. All nodes are made when the
-grammar is read (a line has no recursion, so there is an end), and then never change, so that threads can share them. Reading a
-line, help, completion, error carets and the writing of commands all come from the same nodes.
+Lark decides what may follow what, but is not run per line. A node is the parser's state after some words. All nodes are
+made when the grammar is read (a line has no recursion, so there is an end), and then never change, so that threads can share
+them. Reading a line, help, completion, error carets and the writing of commands all come from the same nodes.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class NodeBuilder:
         self.terminals: dict[str, Terminal] = {}
         for t in self.lark.terminals:
             pattern = t.pattern.to_regexp()
-            if t.name.startswith("__ANON") or t.pattern.type == "str" and t.priority == 0:
+            if t.name.startswith("__ANON") or (t.pattern.type == "str" and t.priority == 0):
                 self.literals[t.name] = t.pattern.value
             elif t.priority == 1 and _ENUMERATION.fullmatch(pattern):
                 self.lists[t.name] = re.sub(r"[\\()?:]", "", pattern).split("|")
@@ -126,7 +126,7 @@ class NodeBuilder:
             if name == _END:
                 node.form = Form("", False, ())
                 continue
-            ahead = parser.copy(deepcopy_values=False)
+            ahead = parser.copy(deepcopy_values=False)  # type: ignore[no-untyped-call]
             ahead.feed_token(Token(name, ""))
             word = self.literals.get(name)
             child = Node((*node.path, f'"{word}"' if word else name))
@@ -161,14 +161,14 @@ class NodeBuilder:
         for name in tokens:
             parser.feed_token(Token(name, self.literals.get(name) or str(number)))
             number += name not in self.literals
-        return _form_of(parser.feed_eof().children[0])
+        return _form_of(parser.feed_eof().children[0])  # type: ignore[no-untyped-call]
 
 
 def accepts(parser: InteractiveParser, has_help: Callable[[str, str], bool]) -> list[tuple[str, str]]:
     """Each terminal that the parser would shift, and the rule that reads it.
 
-    As Lark's `InteractiveParser.accepts()`, which does not tell the rule, and so no place for help. The keys of the table alone would be
-    too many: LALR merges look-aheads. Where several rules read the terminal, one with help for it comes first.
+    As Lark's `InteractiveParser.accepts()`, which does not tell the rule, and so no place for help. The keys of the table alone
+    would be too many: LALR merges look-aheads. Where several rules read the terminal, one with help for it comes first.
     """
     state = parser.parser_state
     table, found = state.parse_conf.states, []
@@ -190,7 +190,7 @@ def accepts(parser: InteractiveParser, has_help: Callable[[str, str], bool]) -> 
 
 
 def _form_of(tree: Any) -> Form:
-    negated, slots = False, []
+    negated, slots = False, list[int | Form | None]()
     for child in tree.children:
         if child is None:
             slots.append(None)

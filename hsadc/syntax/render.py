@@ -1,7 +1,7 @@
 """From a configuration to its text: the nodes walked backwards.
 
-The text is canonical: sections in the order of Config's fields, two blanks of indent, names quoted, defaults left out, every block
-closed by `exit`. What is rendered parses to an equal configuration.
+The text is canonical: sections in the order of Config's fields, two blanks of indent, names quoted, defaults left out, every
+block closed by `exit`. What is rendered parses to an equal configuration.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Values: what a typed word becomes in the model, and how it is written again.
 
-A terminal's placeholder (a //? comment in the grammar) says what kind of value it is: `<1-65535>` a number in that range, `A.B.C.D`
-an address, `WORD` a name, `LINE` text up to the end of the line. Reading and writing are twins: what `render` gives, `parse` takes.
+A terminal's placeholder (a //? comment in the grammar) says what kind of value it is: `<1-65535>` a number in that range,
+`A.B.C.D` an address, `WORD` a name, `LINE` text up to the end of the line. Reading and writing are twins: what `render` gives,
+`parse` takes.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Words of a line: bare, or in double quotes with \\" and \\\\ inside."""
+r"""Words of a line: bare, or in double quotes with \" and \\ inside."""
 
 from __future__ import annotations
 

@@ -11,7 +11,9 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str
     """Lines of a table: a head, a rule, and a line for each row; numbers stand on the right of their column."""
     cells = [list(head), *([("-" if c is None else str(c)) for c in row] for row in rows)]
     widths = [max(wcswidth(line[n]) for line in cells) for n in range(len(head))]
-    numbers = [len(cells) > 1 and all(line[n].lstrip("-").isdigit() or line[n] == "-" for line in cells[1:]) for n in range(len(head))]
+    numbers = [
+        len(cells) > 1 and all(line[n].lstrip("-").isdigit() or line[n] == "-" for line in cells[1:]) for n in range(len(head))
+    ]
     for index, line in enumerate(cells):
         padded = (_pad(c, w, right) for c, w, right in zip(line, widths, numbers, strict=True))
         yield "  ".join(padded).rstrip()

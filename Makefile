@@ -1,0 +1,58 @@
+# make demo: the article's experiment, end to end.   make test: every check.   Both install what is missing; run them as root.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+SOURCES := setup.cfg pyproject.toml $(wildcard hsadc/dataplane/bpf/*.[ch] hsadc/dataplane/bpf/build_backend.py)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: demo test lint unit bench clean
+
+demo: $(VENV)/demo
+	@$(BIN)/hsadc lab demo
+
+test: lint $(VENV)/test
+	@echo "==> tests"
+	@$(BIN)/pytest --cov --cov-report=term:skip-covered $(PYTEST)
+
+lint: $(VENV)/test
+	@echo "==> format, lint, types, import contracts"
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/lint-imports --no-logo
+
+unit: $(VENV)/test
+	@$(BIN)/pytest -q tests/unit
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -prune -exec rm -rf {} + -o -name '*.bpf.o' -exec rm -f {} +
+
+# Debian packages that are not there yet; on another system install their like by hand.
+define debian
+missing=; for p in $(1); do dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; done; \
+if [ -n "$$missing" ] && command -v apt-get >/dev/null; then echo "==> Debian packages:$$missing"; apt-get update -qq; \
+DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
+endef
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo 'Python 3.11 or newer is needed'; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { $(call debian,python3-venv); }
+	@echo "==> virtual environment $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/demo: $(VENV)/bin/python $(SOURCES)
+	@$(call debian,tcpdump)
+	@echo "==> hsadc and its libraries; the BPF programs are compiled on the way, which takes a minute"
+	@$(BIN)/pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/test: $(VENV)/bin/python $(SOURCES)
+	@$(call debian,tcpdump tshark openssh-client)
+	@echo "==> hsadc with its test tools; the BPF programs are compiled on the way, which takes a minute"
+	@$(BIN)/pip install --quiet --editable '.[test]'
+	@touch $@ $(VENV)/demo

@@ -1,0 +1,128 @@
+"""The dataplane as a whole: its drivers, what watches over them, and what `show` asks of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from hsadc.dataplane.address import AddressDriver
+from hsadc.dataplane.haproxy import HaproxyDriver
+from hsadc.dataplane.haproxy_statistics import VirtualServerStatistics
+from hsadc.dataplane.haproxy_supervisor import HaproxyState, Supervisor
+from hsadc.dataplane.inventory import observe_inventory
+from hsadc.dataplane.link import LinkDriver
+from hsadc.dataplane.mirror import Mirror, MirrorCounters
+from hsadc.dataplane.netlink import Address, Link, Netlink, Route
+from hsadc.dataplane.originals import Originals, kernel_identity
+from hsadc.dataplane.reconcile import Outcome, reconcile
+from hsadc.dataplane.route import RouteDriver
+from hsadc.dataplane.tunnel import TunnelState
+from hsadc.errors import Unsupported
+from hsadc.intent.compile import Intent
+from hsadc.intent.inventory import Inventory
+
+
+class Dataplane:
+    """Brings the machine to an intent and keeps it there.
+
+    Safe for use by several threads, but only one at a time may call `apply` or `stop`.
+    """
+
+    def __init__(self, state_dir: Path) -> None:
+        """Nothing is touched yet.
+
+        Args:
+            state_dir: where what was changed on the machine is remembered; exists.
+
+        Raises:
+            Unsupported: not root.
+        """
+        if os.geteuid() != 0:
+            raise Unsupported(
+                "start the dataplane", "root is needed; `--dataplane none` keeps configurations without applying them"
+            )
+        self._originals = Originals(state_dir / "originals.json", kernel_identity())
+        self._mirror = Mirror()
+        self._haproxy = HaproxyDriver(state_dir)
+        self._supervisor = Supervisor(self._haproxy)
+        self._intent = Intent()
+
+    def inventory(self) -> Inventory:
+        """The machine's Ethernet devices, as they would be without hsadc."""
+        with Netlink() as netlink:
+            return observe_inventory(netlink, self._originals)
+
+    def apply(self, intent: Intent) -> Outcome:
+        """Make the machine so, and watch over it; what an earlier run left behind is adopted, repaired or removed.
+
+        Raises:
+            ApplyError: a step failed, and the machine is as before.
+        """
+        outcome = self._reconcile(intent)
+        self._intent = intent
+        self._mirror.start_watching()
+        self._supervisor.start()
+        return outcome
+
+    def stop(self) -> None:
+        """Remove everything that hsadc made, and put back what it changed; nothing can be applied afterwards.
+
+        Raises:
+            ApplyError: something could not be removed.
+        """
+        try:
+            self._reconcile(Intent())
+        finally:
+            self._supervisor.stop()
+            self._mirror.stop()
+
+    def _reconcile(self, intent: Intent) -> Outcome:
+        with Netlink() as netlink:
+            return reconcile(
+                [
+                    (LinkDriver(netlink, self._originals), intent.links),
+                    (AddressDriver(netlink), intent.addresses),
+                    (RouteDriver(netlink), intent.routes),
+                    (self._mirror.tunnels, intent.tunnels),
+                    (self._mirror.rules, intent.rules),
+                    (self._mirror.taps, intent.taps),
+                    (self._haproxy, intent.haproxy),
+                ]
+            )
+
+    def warnings(self) -> list[str]:
+        """What is in force but does not work now, a line each."""
+        states = ((t, self._mirror.tunnel_state(t.interface)) for t in self._intent.tunnels)
+        down = ((t, s) for t, s in states if s.state == "down")
+        return [f"interface {t.interface}: {t.destination} cannot be reached now: {s.reason}" for t, s in down]
+
+    @property
+    def intent(self) -> Intent:
+        """What is in force."""
+        return self._intent
+
+    def network(self) -> tuple[tuple[Link, ...], tuple[Address, ...], tuple[Route, ...]]:
+        """The kernel's links, addresses and routes now."""
+        with Netlink() as netlink:
+            return netlink.links(), netlink.addresses(), netlink.routes()
+
+    def tunnel_state(self, interface: str) -> TunnelState:
+        """Whether copies can leave by a tunnel interface that is in force, and why not."""
+        return self._mirror.tunnel_state(interface)
+
+    def mirror_counters(self) -> MirrorCounters:
+        """What was copied, sent and dropped."""
+        return self._mirror.counters()
+
+    def clear_mirror_counters(self) -> None:
+        """Set the mirror's counters to zero."""
+        self._mirror.clear_counters()
+
+    def virtual_servers(self) -> Mapping[int, VirtualServerStatistics]:
+        """HAProxy's counters of each virtual server, by its number."""
+        return self._haproxy.statistics()
+
+    def haproxy(self) -> HaproxyState:
+        """How HAProxy is now."""
+        return self._supervisor.state()

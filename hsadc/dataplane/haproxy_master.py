@@ -1,0 +1,175 @@
+"""HAProxy's master process: it keeps the sockets and the worker; here it is started, found again, reloaded and stopped.
+
+It lives in a session of its own and outlives the daemon. What it runs is asked from its worker, never assumed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from hsadc.dataplane.haproxy_file import CONFIG, STATS_SOCKET
+from hsadc.dataplane.haproxy_process import Process, command_line
+from hsadc.dataplane.haproxy_socket import ask
+from hsadc.dataplane.run import spawn
+from hsadc.errors import ApplyError
+
+_SOCKET = "master.sock"
+_PID = "haproxy.pid"
+_START_S = 15.0
+_LOOK_S = 0.01
+_STOP_S = ((signal.SIGUSR1, 3.0), (signal.SIGTERM, 2.0), (signal.SIGKILL, 5.0))
+"""How it is stopped: connections may finish; they are closed; it is killed. Each with the seconds it has for it."""
+
+
+class Master:
+    """The HAProxy of one directory. Not safe for threads: the driver's lock guards it.
+
+    Attributes:
+        process: the process as last known, also when it has ended since; None when none is meant to run.
+    """
+
+    def __init__(self, directory: Path, log: Path) -> None:
+        """Nothing is started or looked for yet.
+
+        Args:
+            directory: an absolute path; holds the configuration file, the sockets and the process's number.
+            log: where HAProxy writes its log to.
+        """
+        self.process: Process | None = None
+        self._directory = directory
+        self._log = log
+
+    @property
+    def alive(self) -> bool:
+        """True while the known process runs."""
+        return self.process is not None and not self.process.ended()
+
+    def adopt(self) -> bool:
+        """True when one runs, be it one that an earlier daemon started; one that does not answer is stopped."""
+        if self.alive:
+            return True
+        try:
+            found = Process(int((self._directory / _PID).read_text()))
+        except (OSError, ValueError):
+            return False
+        # Only after the pidfd is open: the number may have been given to another process meanwhile.
+        if not self._is_ours(found.pid):
+            os.close(found.pidfd)
+            return False
+        self._forget()
+        self.process = found
+        try:
+            self._wait_for(None, self._log_size(), "adopt haproxy")
+        except ApplyError:
+            self.stop()
+            return False
+        return True
+
+    def info(self) -> Mapping[str, str]:
+        """What the newest worker says of itself (`show info`); empty while none answers."""
+        try:
+            answer = ask(self._directory / _SOCKET, "@1 show info")
+        except OSError:
+            return {}
+        return dict(line.split(": ", 1) for line in answer.splitlines() if ": " in line)
+
+    def start(self, binary: Path, digest: str) -> None:
+        """Start it and wait until its worker serves the file of this digest.
+
+        Raises:
+            ApplyError: it ended, or did not serve in time; then it is stopped. The cause is what it wrote to its log.
+        """
+        self._forget()
+        mark = self._log_size()
+        child = spawn([str(binary), *self._arguments()], log=self._log)
+        self.process = Process(child.pid, child)
+        (self._directory / _PID).write_text(f"{child.pid}\n")
+        try:
+            self._wait_for(digest, mark, "start haproxy")
+        except ApplyError:
+            self.stop()
+            raise
+
+    def reload(self, digest: str) -> None:
+        """Have it read its file again and wait until a worker serves it; the old worker serves until then.
+
+        Raises:
+            ApplyError: it was refused (the old worker keeps serving), or the process ended.
+        """
+        mark = self._log_size()
+        try:
+            answer = ask(self._directory / _SOCKET, "reload")
+        except OSError as e:
+            raise ApplyError("reload haproxy", f"its master does not answer: {e}") from e
+        if answer.startswith("Success=0"):
+            raise ApplyError("reload haproxy", answer)
+        self._wait_for(digest, mark, "reload haproxy")
+
+    def stop(self) -> None:
+        """Stop it, and return when it has ended; its connections get a few seconds to finish.
+
+        Raises:
+            ApplyError: not even SIGKILL ended it.
+        """
+        if self.process is not None:
+            self._end(self.process)
+            self._forget()
+        for name in (_PID, _SOCKET, STATS_SOCKET):
+            (self._directory / name).unlink(missing_ok=True)
+
+    def _log_tail(self, mark: int) -> str:
+        """What was logged after the first `mark` bytes; of much, the last 64 KB."""
+        with self._log.open("rb") as f:
+            f.seek(max(mark, self._log_size() - 65536))
+            return f.read().decode(errors="replace")
+
+    def _end(self, process: Process) -> None:
+        for number, limit_s in _STOP_S:
+            if number == signal.SIGKILL:
+                # A worker that hangs would outlive its master; the number is its own until the master reaps it.
+                for pid in process.children():
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
+            process.send(number)
+            if process.ended(limit_s):
+                return
+        raise ApplyError("stop haproxy", f"process {process.pid} does not end", rolled_back=False)
+
+    def _arguments(self) -> list[str]:
+        # In its directory, so that no path in the file and no socket's address can be too long.
+        return ["-W", "-db", "-C", str(self._directory), "-S", f"unix@{_SOCKET},mode,600", "-f", CONFIG]
+
+    def _is_ours(self, pid: int) -> bool:
+        words = command_line(pid)
+        try:
+            return Path(f"/proc/{pid}").stat().st_uid == os.geteuid() and words[-len(self._arguments()) :] == self._arguments()
+        except OSError:
+            return False
+
+    def _wait_for(self, digest: str | None, mark: int, step: str) -> None:
+        """Until a worker serves the file of this digest, or any file when it is None."""
+        process = self.process
+        end = time.monotonic() + _START_S
+        while process is not None and time.monotonic() < end:
+            if process.ended(_LOOK_S):
+                raise ApplyError(step, self._log_tail(mark))
+            told = self.info().get("description")
+            if told is not None and digest in (None, told):
+                return
+        raise ApplyError(step, self._log_tail(mark) or f"no answer for {_START_S:.0f} seconds")
+
+    def _forget(self) -> None:
+        if self.process is not None:
+            self.process.close()
+            self.process = None
+
+    def _log_size(self) -> int:
+        try:
+            return self._log.stat().st_size
+        except FileNotFoundError:
+            return 0

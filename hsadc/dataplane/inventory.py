@@ -1,0 +1,40 @@
+"""The machine's Ethernet devices, as the compiler must know them."""
+
+from __future__ import annotations
+
+from hsadc.dataplane.netlink import Link, Netlink
+from hsadc.dataplane.originals import Originals, Setting
+from hsadc.intent.inventory import Device, Inventory
+
+OWN_PREFIX = "hsadc-"
+"""How the names of devices begin that hsadc makes for itself; they are never offered as interfaces."""
+
+
+def observe_inventory(netlink: Netlink, originals: Originals) -> Inventory:
+    """The Ethernet devices of the socket's namespace by index, as they would be without hsadc.
+
+    Netlink alone is asked: sysfs shows the namespace that it was mounted in.
+
+    Raises:
+        NetlinkError: the kernel refuses.
+    """
+    links = [link for link in netlink.links() if link.ethernet and not link.name.startswith(OWN_PREFIX)]
+    # In a container or a lab there is no hardware: there the ends of virtual cables are the ports.
+    port_kind = None if any(link.kind is None for link in links) else "veth"
+    foreign = [a for a in netlink.addresses() if not a.ours]
+    return Inventory(
+        tuple(
+            Device(
+                link.name,
+                _original_mtu(link, originals),
+                tuple(a.interface for a in foreign if a.index == link.index),
+                link.kind == port_kind,
+            )
+            for link in links
+        )
+    )
+
+
+def _original_mtu(link: Link, originals: Originals) -> int:
+    original = originals.get(Setting(link.name, link.index, "mtu_bytes"))
+    return link.mtu_bytes if original is None else original

@@ -1,0 +1,226 @@
+"""The kernel's links, IPv4 addresses and routes as plain values, and the requests that change them.
+
+What hsadc makes carries the number `PROTOCOL` in the kernel: addresses in IFA_PROTO (Linux 5.18), routes in rtm_protocol. So a
+restarted daemon recognises its own objects and leaves those of others alone.
+"""
+
+from __future__ import annotations
+
+import errno
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from socket import AF_INET
+from typing import Any
+
+from pyroute2.netlink import NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE
+from pyroute2.netlink.exceptions import NetlinkError
+from pyroute2.netlink.rtnl import (
+    RTM_DELADDR,
+    RTM_DELROUTE,
+    RTM_GETADDR,
+    RTM_GETLINK,
+    RTM_GETROUTE,
+    RTM_NEWADDR,
+    RTM_NEWLINK,
+    RTM_NEWROUTE,
+)
+
+from hsadc.dataplane.rtnetlink import RtnetlinkSocket
+from hsadc.errors import ApplyError
+
+PROTOCOL = 72
+"""Whose an address or a route is; no number that iproute2's rt_protos gives to another program."""
+
+_ARPHRD_ETHER = 1
+_IFF_UP = 0x1
+_IFA_F_SECONDARY = 0x1
+_RTEXT_FILTER_SKIP_STATS = 0x8
+_RTNH_F_ONLINK = 0x4
+_RTN_UNICAST = 1
+_SCOPE_UNIVERSE, _SCOPE_LINK, _SCOPE_NOWHERE = 0, 253, 255
+_TABLE_MAIN = 254
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A network device.
+
+    Attributes:
+        index: the kernel's number, from 1; a name may come back, an index does not.
+        name: 1 to 15 characters.
+        mtu_bytes: the largest IP packet.
+        up: the administrative state (IFF_UP), not the carrier.
+        ethernet: True when frames have an Ethernet header (ARPHRD_ETHER); false for the loopback and layer-3 tunnels.
+        kind: `veth`, `bridge` and so on; None for hardware.
+    """
+
+    index: int
+    name: str
+    mtu_bytes: int
+    up: bool
+    ethernet: bool
+    kind: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """An IPv4 address of a device.
+
+    Attributes:
+        index: the device.
+        interface: the local address with its prefix length.
+        secondary: True when an earlier address of the device is in the same subnet; the kernel may delete it with that one.
+        ours: True when hsadc made it.
+    """
+
+    index: int
+    interface: IPv4Interface
+    secondary: bool
+    ours: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """An IPv4 route of the main table with TOS 0.
+
+    Attributes:
+        destination: the network it leads to.
+        metric: the lowest wins; kernel and address routes have 0.
+        gateway: next hop; None when it is reached directly, and when there are several next hops, or one of another family.
+        index: the device that packets leave by; None when they do not (blackhole) or when there are several.
+        ours: True when hsadc made it.
+    """
+
+    destination: IPv4Network
+    metric: int
+    gateway: IPv4Address | None
+    index: int | None
+    ours: bool
+
+
+class Netlink(RtnetlinkSocket):
+    """A socket that speaks of links, addresses and routes; namespace, threads and closing as for any.
+
+    Each method raises NetlinkError with the kernel's errno as `code`, and OSError when the socket fails.
+    """
+
+    def links(self) -> tuple[Link, ...]:
+        """All devices, by index."""
+        messages = self.dump(RTM_GETLINK, {"IFLA_EXT_MASK": _RTEXT_FILTER_SKIP_STATS})
+        return tuple(sorted((_link(m) for m in messages), key=lambda link: link.index))
+
+    def find_link(self, name: str) -> Link | None:
+        """The device of that name; None when there is none."""
+        try:
+            (message,) = self.request(RTM_GETLINK, 0, {"IFLA_IFNAME": name, "IFLA_EXT_MASK": _RTEXT_FILTER_SKIP_STATS})
+        except NetlinkError as e:
+            if e.code in (errno.ENODEV, errno.ERANGE):  # ERANGE: longer than any name can be
+                return None
+            raise
+        return _link(message)
+
+    def link(self, name: str) -> Link:
+        """The device of that name.
+
+        Raises:
+            ApplyError: there is none.
+        """
+        link = self.find_link(name)
+        if link is None:
+            raise ApplyError(f"find device {name}", f"device {name} does not exist")
+        return link
+
+    def set_link(self, index: int, *, mtu_bytes: int | None = None, up: bool | None = None) -> None:
+        """Set what is not None; after an error some of it may be set."""
+        mtu = {} if mtu_bytes is None else {"IFLA_MTU": mtu_bytes}
+        mask = 0 if up is None else _IFF_UP
+        self.request(RTM_NEWLINK, 0, mtu, index=index, flags=_IFF_UP if up else 0, change=mask)
+
+    def addresses(self) -> tuple[Address, ...]:
+        """All IPv4 addresses, those of a device in its own order: primary ones first."""
+        return tuple(_address(m) for m in self.dump(RTM_GETADDR, family=AF_INET))
+
+    def add_address(self, index: int, interface: IPv4Interface) -> None:
+        """Give a device an address, marked as ours; refused (EEXIST) when it is there."""
+        self._address_request(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, index, interface)
+
+    def delete_address(self, index: int, interface: IPv4Interface) -> None:
+        """Take an address from a device, whoever gave it."""
+        self._address_request(RTM_DELADDR, 0, index, interface)
+
+    def _address_request(self, kind: int, flags: int, index: int, interface: IPv4Interface) -> None:
+        attributes = {"IFA_LOCAL": str(interface.ip), "IFA_ADDRESS": str(interface.ip), "IFA_PROTO": PROTOCOL}
+        self.request(kind, flags, attributes, family=AF_INET, prefixlen=interface.network.prefixlen, index=index)
+
+    def routes(self) -> tuple[Route, ...]:
+        """The main table without routes for a TOS."""
+        messages = self.dump(RTM_GETROUTE, family=AF_INET)
+        return tuple(_route(m) for m in messages if m.get_attr("RTA_TABLE") == _TABLE_MAIN and not m["tos"])
+
+    def add_route(self, destination: IPv4Network, metric: int, gateway: IPv4Address | None, index: int | None) -> None:
+        """Make a route, marked as ours; refused (EEXIST) when there is any of this destination and metric."""
+        self._new_route(NLM_F_CREATE | NLM_F_EXCL, destination, metric, gateway, index)
+
+    def replace_route(self, destination: IPv4Network, metric: int, gateway: IPv4Address | None, index: int | None) -> None:
+        """Put a route in the place of the one of this destination and metric, whoever made that, in one step."""
+        self._new_route(NLM_F_CREATE | NLM_F_REPLACE, destination, metric, gateway, index)
+
+    def _new_route(
+        self, flags: int, destination: IPv4Network, metric: int, gateway: IPv4Address | None, index: int | None
+    ) -> None:
+        """With a gateway and a device, the gateway is taken to be on that device's link even if no address says so."""
+        hop: dict[str, Any] = {} if index is None else {"RTA_OIF": index}
+        if gateway is not None:
+            hop["RTA_GATEWAY"] = str(gateway)
+        scope = _SCOPE_LINK if gateway is None else _SCOPE_UNIVERSE
+        onlink = 0 if gateway is None or index is None else _RTNH_F_ONLINK
+        self._route_request(RTM_NEWROUTE, flags, destination, metric, hop, scope=scope, type=_RTN_UNICAST, flags=onlink)
+
+    def delete_route(self, destination: IPv4Network, metric: int) -> None:
+        """Remove our route; the kernel compares the mark, so one of others stays (ESRCH)."""
+        self._route_request(RTM_DELROUTE, 0, destination, metric, {}, scope=_SCOPE_NOWHERE)
+
+    def _route_request(
+        self, kind: int, nlm_flags: int, destination: IPv4Network, metric: int, hop: dict[str, Any], **fields: int
+    ) -> None:
+        attributes = {"RTA_DST": str(destination.network_address), "RTA_PRIORITY": metric, "RTA_TABLE": _TABLE_MAIN} | hop
+        self.request(
+            kind,
+            nlm_flags,
+            attributes,
+            family=AF_INET,
+            dst_len=destination.prefixlen,
+            table=_TABLE_MAIN,
+            proto=PROTOCOL,
+            **fields,
+        )
+
+
+def _link(message: Any) -> Link:
+    info = message.get_attr("IFLA_LINKINFO")
+    return Link(
+        message["index"],
+        message.get_attr("IFLA_IFNAME"),
+        message.get_attr("IFLA_MTU"),
+        bool(message["flags"] & _IFF_UP),
+        message["ifi_type"] == _ARPHRD_ETHER,
+        info.get_attr("IFLA_INFO_KIND") if info else None,
+    )
+
+
+def _address(message: Any) -> Address:
+    local = IPv4Interface((message.get_attr("IFA_LOCAL"), message["prefixlen"]))
+    secondary = bool(message["flags"] & _IFA_F_SECONDARY)
+    return Address(message["index"], local, secondary, message.get_attr("IFA_PROTO") == PROTOCOL)
+
+
+def _route(message: Any) -> Route:
+    destination = IPv4Network((message.get_attr("RTA_DST") or 0, message["dst_len"]))
+    metric = message.get_attr("RTA_PRIORITY") or 0
+    ours = message["proto"] == PROTOCOL
+    # To deliver locally, or by a gateway of another family, is not to reach the destination on the device. (Several next hops
+    # have neither gateway nor device here.)
+    if message["type"] != _RTN_UNICAST or message.get_attr("RTA_VIA"):
+        return Route(destination, metric, None, None, ours)
+    gateway = message.get_attr("RTA_GATEWAY")
+    return Route(destination, metric, IPv4Address(gateway) if gateway else None, message.get_attr("RTA_OIF"), ours)

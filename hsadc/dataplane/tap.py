@@ -1,0 +1,65 @@
+"""Driver of taps: the programs that look at a device's packets, both those that come in and those that go out."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+
+from hsadc.dataplane.bpf import clsact
+from hsadc.dataplane.bpf.loader import Objects
+from hsadc.errors import ApplyError
+from hsadc.intent.mirror import TapIntent
+
+_PROGRAMS = ("hsadc_tap_in", "hsadc_tap_out")
+
+
+class TapDriver:
+    """Makes taps; see `Driver`. Traffic passes a tap unchanged whatever becomes of the copies."""
+
+    kind = "mirror tap"
+
+    def __init__(self, objects: Objects) -> None:
+        self._objects = objects
+
+    def observe(self, wanted: Mapping[Hashable, TapIntent]) -> Mapping[Hashable, TapIntent]:
+        """The devices with our filters; one that lacks a filter is left out while it is wanted, so that it is made again."""
+        with self._objects.lock:
+            if not self._objects.adopt():
+                return {}
+            netlink, hooks = self._objects.netlink, dict[int, set[str]]()
+            for attachment in clsact.attachments(netlink):
+                if attachment.name in _PROGRAMS:
+                    hooks.setdefault(attachment.ifindex, set()).add(attachment.name)
+            names = {link["index"]: link.get_attr("IFLA_IFNAME") for link in netlink.get_links()}
+            found = [(TapIntent(names[i]), attached) for i, attached in hooks.items() if i in names]
+            return {tap.key: tap for tap, attached in found if len(attached) == len(_PROGRAMS) or tap.key not in wanted}
+
+    def prepare(self, wanted: Mapping[Hashable, TapIntent]) -> None:
+        """Load the programs when there is a tap to make."""
+        if wanted:
+            with self._objects.lock:
+                self._objects.load()
+
+    def create(self, new: TapIntent) -> None:
+        """Attach both programs."""
+        with self._objects.lock:
+            self._objects.load()
+            found = self._objects.netlink.link_lookup(ifname=new.device)
+            if not found:
+                raise ApplyError(f"tap {new.device}", "the device does not exist")
+            try:
+                for name in _PROGRAMS:
+                    self._objects.attach(found[0], name)
+            except BaseException:
+                self.delete(new)
+                raise
+
+    def change(self, old: TapIntent, new: TapIntent) -> None:
+        """Nothing can differ between taps of one device."""
+
+    def delete(self, old: TapIntent) -> None:
+        """Detach both programs, and remove the clsact when nobody has a filter on it."""
+        with self._objects.lock:
+            for ifindex in self._objects.netlink.link_lookup(ifname=old.device):
+                for name in _PROGRAMS:
+                    clsact.detach(self._objects.netlink, ifindex, name)
+            self._objects.release()

@@ -1,0 +1,225 @@
+"""Driver of GRE tunnels: for each tunnel interface a helper device whose egress runs the encapsulator."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable, Iterator, Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+from pathlib import Path
+
+from pyroute2 import IPRoute
+from pyroute2.netlink.exceptions import NetlinkError
+
+from hsadc.dataplane import next_hop
+from hsadc.dataplane.bpf import clsact
+from hsadc.dataplane.bpf.loader import Objects
+from hsadc.dataplane.bpf.records import State, Tunnel, encode_index
+from hsadc.errors import Unsupported
+from hsadc.intent.mirror import TunnelIntent
+
+_ENCAP = "hsadc_encap"
+_HELPER = re.compile(r"hsadc-tun(\d+)")
+_HELPER_MTU, _IFF_NOARP, _EOPNOTSUPP, _ENODEV = 65535, 0x80, 95, 19
+
+
+@dataclass(frozen=True, slots=True)
+class TunnelState:
+    """What `show` says of a tunnel interface.
+
+    Attributes:
+        state: `up`; `degraded` (copies are sent, but not as configured); `down` (copies are counted as dropped).
+        reason: why it is not up; empty when it is.
+        egress: device that packets leave by, None when there is no route.
+        next_hop: the neighbour that they are handed to.
+        mac: the neighbour's hardware address, when known.
+        mtu_bytes: the largest outer packet that is sent.
+    """
+
+    state: str
+    reason: str
+    egress: str | None
+    next_hop: IPv4Address | None
+    mac: str | None
+    mtu_bytes: int
+
+
+def helper_name(interface: str) -> str:
+    """Name of the helper device of a tunnel interface."""
+    return f"hsadc-tun{interface.removeprefix('tunnel')}"
+
+
+def helpers(netlink: IPRoute) -> dict[str, int]:
+    """Index of the helper device of each tunnel interface that has one."""
+    found = {}
+    for link in netlink.get_links():
+        name, info = _HELPER.fullmatch(link.get_attr("IFLA_IFNAME")), link.get_attr("IFLA_LINKINFO")
+        if name and info is not None and info.get_attr("IFLA_INFO_KIND") == "ifb":
+            found[f"tunnel{name[1]}"] = link["index"]
+    return found
+
+
+class TunnelDriver:
+    """Makes GRE tunnels; see `Driver`."""
+
+    kind = "gre tunnel"
+
+    def __init__(self, objects: Objects) -> None:
+        self._objects = objects
+
+    def observe(self, wanted: Mapping[Hashable, TunnelIntent]) -> Mapping[Hashable, TunnelIntent]:
+        """The tunnels in the map; one without its encapsulator is left out while it is wanted, so that it is made again."""
+        with self._objects.lock:
+            if not self._objects.adopt():
+                return {}
+            complete = {a.ifindex for a in clsact.attachments(self._objects.netlink) if a.name == _ENCAP}
+            return {
+                interface: _intent(interface, tunnel)
+                for interface, ifindex, tunnel in self._tunnels(self._objects.netlink)
+                if ifindex in complete or interface not in wanted
+            }
+
+    def prepare(self, wanted: Mapping[Hashable, TunnelIntent]) -> None:
+        """Load the programs when there is a tunnel to make; remove the helper devices that an interrupted process left bare."""
+        with self._objects.lock:
+            if wanted:
+                self._objects.load()
+            netlink = self._objects.netlink
+            known = {interface for interface, _, _ in self._tunnels(netlink)}
+            for interface, ifindex in helpers(netlink).items():
+                if interface not in known and interface not in wanted:
+                    _delete_link(netlink, ifindex)
+
+    def create(self, new: TunnelIntent) -> None:
+        """Make the helper device, then what it does, then let it."""
+        with self._objects.lock:
+            maps, netlink = self._objects.load(), self._objects.netlink
+            try:
+                ifindex = _make_helper(netlink, helper_name(new.interface))
+                key = encode_index(ifindex)
+                self._forget_others(netlink)
+                maps["tunnel_counters"].set(key)
+                maps["identifications"].set(key)
+                self._write(ifindex, _record(new), netlink)
+                self._objects.attach(ifindex, _ENCAP)
+            except BaseException:
+                self.delete(new)
+                raise
+
+    def change(self, old: TunnelIntent, new: TunnelIntent) -> None:
+        """Replace what the encapsulator does, between one copy and the next; its counters go on."""
+        with self._objects.lock:
+            netlink = self._objects.netlink
+            self._write(helpers(netlink)[old.interface], _record(new), netlink)
+
+    def delete(self, old: TunnelIntent) -> None:
+        """Remove the helper device, with it the encapsulator's filter, and what the maps know of it."""
+        with self._objects.lock:
+            netlink = self._objects.netlink
+            ifindex = helpers(netlink).get(old.interface)
+            if ifindex is not None:
+                _delete_link(netlink, ifindex)
+            self._forget_others(netlink)
+            self._objects.release()
+
+    def refresh(self, netlink: IPRoute) -> bool:
+        """Bring all tunnels up to date with the kernel's routes and neighbours, asking for neighbours that are not known.
+
+        Returns:
+            Whether a tunnel waits for its neighbour.
+        """
+        waits = False
+        with self._objects.lock:
+            if self._objects.maps:
+                for _, ifindex, tunnel in self._tunnels(netlink):
+                    waits |= self._write(ifindex, tunnel, netlink).state is State.NO_NEIGHBOUR
+        return waits
+
+    def state(self, interface: str) -> TunnelState:
+        """How it stands with a tunnel interface.
+
+        Raises:
+            KeyError: there is no such tunnel.
+        """
+        with self._objects.lock:
+            netlink = self._objects.netlink
+            tunnel = {name: tunnel for name, _, tunnel in self._tunnels(netlink)}[interface]
+            hop = _resolve(netlink, tunnel)
+        mtu = min(tunnel.mtu_bytes, hop.mtu_bytes or tunnel.mtu_bytes)
+        if hop.state is not State.UP:
+            state, reason = "down", hop.reason
+        elif mtu < tunnel.mtu_bytes:
+            state, reason = "degraded", f"{hop.device} takes packets of {mtu} bytes, not {tunnel.mtu_bytes}"
+        else:
+            state, reason = "up", ""
+        return TunnelState(state, reason, hop.device or None, hop.address, hop.mac, mtu)
+
+    def _tunnels(self, netlink: IPRoute) -> Iterator[tuple[str, int, Tunnel]]:
+        """Interface, helper's index and record of each tunnel in the map."""
+        maps = self._objects.maps
+        for interface, ifindex in helpers(netlink).items() if maps else ():
+            value = maps["tunnels"].get(encode_index(ifindex))
+            if value is not None:
+                yield interface, ifindex, Tunnel.decode(value)
+
+    def _write(self, ifindex: int, tunnel: Tunnel, netlink: IPRoute) -> next_hop.NextHop:
+        """Write a tunnel's record with the next hop of this moment."""
+        hop = _resolve(netlink, tunnel)
+        new = tunnel.resolved(hop.state, hop.ifindex, hop.address, hop.mtu_bytes).encode()
+        tunnels, key = self._objects.maps["tunnels"], encode_index(ifindex)
+        if tunnels.get(key) != new:
+            tunnels.set(key, new)
+        if hop.state is State.NO_NEIGHBOUR:
+            next_hop.probe(netlink, hop)
+        return hop
+
+    def _forget_others(self, netlink: IPRoute) -> None:
+        """Remove from the maps what belongs to helper devices that are gone."""
+        alive = {encode_index(ifindex) for ifindex in helpers(netlink).values()}
+        for name in ("tunnels", "tunnel_counters", "identifications"):
+            if name in self._objects.maps:
+                m = self._objects.maps[name]
+                for key in set(m.keys()) - alive:
+                    m.delete(key)
+
+
+def _record(intent: TunnelIntent) -> Tunnel:
+    return Tunnel(intent.source, intent.destination, intent.gre_key, intent.mtu_bytes, intent.egress or "")
+
+
+def _intent(interface: str, tunnel: Tunnel) -> TunnelIntent:
+    return TunnelIntent(interface, tunnel.egress or None, tunnel.source, tunnel.destination, tunnel.gre_key, tunnel.mtu_bytes)
+
+
+def _resolve(netlink: IPRoute, tunnel: Tunnel) -> next_hop.NextHop:
+    return next_hop.resolve(netlink, tunnel.source, tunnel.destination, tunnel.egress)
+
+
+def _make_helper(netlink: IPRoute, name: str) -> int:
+    """Make the device, or take the one that is there. It must stay silent: what it sent of its own would be encapsulated.
+
+    Returns:
+        Its index.
+    """
+    if not netlink.link_lookup(ifname=name):
+        try:
+            netlink.link("add", ifname=name, kind="ifb")
+        except NetlinkError as e:
+            if e.code == _EOPNOTSUPP:
+                raise Unsupported(f"create device {name}", "this kernel has no ifb devices (CONFIG_IFB)") from e
+            raise
+    (ifindex,) = netlink.link_lookup(ifname=name)
+    ipv6 = Path(f"/proc/sys/net/ipv6/conf/{name}/disable_ipv6")
+    if ipv6.exists():
+        ipv6.write_text("1")
+    netlink.link("set", index=ifindex, mtu=_HELPER_MTU, flags=_IFF_NOARP, change=_IFF_NOARP)
+    netlink.link("set", index=ifindex, state="up")
+    return int(ifindex)
+
+
+def _delete_link(netlink: IPRoute, ifindex: int) -> None:
+    try:
+        netlink.link("del", index=ifindex)
+    except NetlinkError as e:
+        if e.code != _ENODEV:
+            raise

@@ -1,0 +1,246 @@
+"""The driver with a real HAProxy."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hsadc.dataplane.haproxy import HaproxyDriver
+from hsadc.errors import ApplyError
+from hsadc.intent.haproxy import HaproxyIntent
+from tests.netns.haproxy_lab import Site, new_address, request, site
+
+pytestmark = pytest.mark.netns
+
+DAEMON = """
+import sys
+from pathlib import Path
+from hsadc.dataplane.haproxy import HaproxyDriver
+from hsadc.intent.haproxy import HaproxyIntent
+driver = HaproxyDriver(Path(sys.argv[1]))
+driver.create(HaproxyIntent(Path(sys.argv[2]).read_text(encoding="utf-8")))
+print("up", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[tuple[Site, HaproxyDriver]]:
+    with site(tmp_path / ("long" * 40)) as it:
+        yield it
+
+
+def test_from_nothing_to_nothing(lab: tuple[Site, HaproxyDriver]) -> None:
+    here, driver = lab
+    intent = here.intent(app_profile="xff")
+    assert driver.observe({}) == {}
+    driver.prepare({intent.key: intent})
+    assert here.processes() == {}
+    driver.create(intent)
+    assert driver.observe({}) == {intent.key: intent}
+    assert here.get() == f"127.0.0.1 {here.address}"
+    driver.delete(intent)
+    assert driver.observe({}) == {}
+    assert here.processes() == {}
+    assert list((here.state_dir / "haproxy").iterdir()) == []
+    with pytest.raises(ConnectionRefusedError):
+        here.get()
+    driver.delete(intent)
+
+
+def test_only_our_user_may_look_in(lab: tuple[Site, HaproxyDriver]) -> None:
+    here, driver = lab
+    driver.create(here.intent())
+    for path in (here.state_dir, here.state_dir / "haproxy", here.state_dir / "log"):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o700
+    for name in ("haproxy.cfg", "master.sock", "stats.sock"):
+        assert stat.S_IMODE((here.state_dir / "haproxy" / name).stat().st_mode) == 0o600
+
+
+def test_the_worker_is_not_root(lab: tuple[Site, HaproxyDriver]) -> None:
+    here, driver = lab
+    driver.create(here.intent())
+    (worker,) = here.workers
+    status = dict(line.split(":\t", 1) for line in Path(f"/proc/{worker}/status").read_text().splitlines())
+    assert status["Uid"].split() == ["65534"] * 4
+    assert int(status["CapEff"], 16) == 1 << 13  # CAP_NET_RAW
+
+
+def test_change_replaces_the_worker_and_keeps_the_master(lab: tuple[Site, HaproxyDriver]) -> None:
+    here, driver = lab
+    old, new = here.intent(weight=1), here.intent(weight=2)
+    driver.create(old)
+    before = here.processes()
+    driver.change(old, new)
+    assert driver.observe({}) == {new.key: new}
+    assert here.get()
+    assert len(here.masters) == 1
+    assert set(here.masters) <= set(before)
+
+
+def test_the_log_has_requests_of_all_workers(lab: tuple[Site, HaproxyDriver]) -> None:
+    here, driver = lab
+    old, new = here.intent(log_enable=True), here.intent(weight=2, log_enable=True)
+    driver.create(old)
+    here.get()
+    driver.change(old, new)
+    here.get()
+    driver.delete(new)
+    assert here.log.count("vs7_l7:20::7f51: pool7_web/r:20:1 ") == 2
+
+
+def test_without_log_enable_requests_leave_no_line(lab: tuple[Site, HaproxyDriver]) -> None:
+    here, driver = lab
+    driver.create(here.intent())
+    here.get()
+    driver.delete(here.intent())
+    assert "pool7_web/" not in here.log
+
+
+def test_statistics(lab: tuple[Site, HaproxyDriver]) -> None:
+    here, driver = lab
+    assert driver.statistics() == {}
+    driver.create(here.intent())
+    for _ in range(3):
+        here.get()
+    (found,) = driver.statistics().values()
+    assert found.id == 7
+    assert (found.clients.status, found.clients.requests_total, found.clients.responses_5xx) == ("OPEN", 3, 0)
+    assert found.pool.requests_total == 3
+    assert list(found.real_servers) == ["r 1"]
+    assert found.real_servers["r 1"].sessions_total == 3
+    assert found.real_servers["r 1"].bytes_out > 0
+
+
+def test_prepare_refuses_what_haproxy_refuses(lab: tuple[Site, HaproxyDriver]) -> None:
+    here, driver = lab
+    bad = HaproxyIntent(here.intent(weight=3).services.replace("weight 3", "wait 3"))
+    with pytest.raises(ApplyError) as caught:
+        driver.prepare({bad.key: bad})
+    assert caught.value.cause == (
+        'slb virtual-server "l7 网", slb server-pool "web": real-server "r 1" : unknown keyword \'wait\''
+    )
+    assert list((here.state_dir / "haproxy").iterdir()) == []
+
+
+def test_a_port_in_use_leaves_nothing(lab: tuple[Site, HaproxyDriver]) -> None:
+    here, driver = lab
+    with socket.create_server((str(here.address), here.port)):
+        with pytest.raises(ApplyError) as caught:
+            driver.create(here.intent())
+        assert caught.value.cause == (
+            f'slb virtual-server "l7 网": cannot bind socket (Address already in use) for [{here.address}:{here.port}]'
+        )
+        assert caught.value.rolled_back
+        assert here.processes() == {}
+        assert list((here.state_dir / "haproxy").iterdir()) == []
+    driver.create(here.intent())
+    assert here.get()
+
+
+def test_a_refused_change_leaves_the_old_worker(lab: tuple[Site, HaproxyDriver]) -> None:
+    here, driver = lab
+    old, other = here.intent(), new_address()
+    driver.create(old)
+    before = here.processes()
+    with socket.create_server((str(other), here.port)):
+        with pytest.raises(ApplyError, match="Address already in use") as caught:
+            driver.change(old, here.intent(address=other))
+        assert caught.value.rolled_back
+        assert here.processes() == before
+        assert driver.observe({}) == {old.key: old}
+        assert here.get()
+    driver.change(old, here.intent(address=other))
+    assert request(other, here.port)
+    with pytest.raises(ConnectionRefusedError):
+        here.get()
+
+
+def test_a_daemon_that_is_killed_loses_nothing(lab: tuple[Site, HaproxyDriver], tmp_path: Path) -> None:
+    here, driver = lab
+    intent = here.intent(log_enable=True)
+    services = tmp_path / "services"
+    services.write_text(intent.services, encoding="utf-8")
+    words = [sys.executable, "-c", DAEMON, str(here.state_dir), str(services)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as daemon:
+        assert daemon.stdout is not None
+        assert daemon.stdout.readline() == b"up\n"
+        before = here.processes()
+        daemon.kill()
+    assert here.get()
+    assert driver.observe({}) == {intent.key: intent}
+    assert set(here.processes()) == set(before)
+    assert len(before) == 2
+    driver.change(intent, here.intent(weight=2, log_enable=True))
+    assert here.get()
+    assert len(here.masters) == 1
+    driver.delete(intent)
+    assert here.processes() == {}
+    assert here.log.count("pool7_web/r:20:1 ") == 2
+
+
+def test_a_file_that_was_written_but_not_reloaded_is_not_in_force(lab: tuple[Site, HaproxyDriver]) -> None:
+    here, driver = lab
+    old, new = here.intent(weight=1), here.intent(weight=2)
+    driver.create(old)
+    # As a daemon leaves it that is killed between writing and reloading.
+    config = here.state_dir / "haproxy" / "haproxy.cfg"
+    text = config.read_text()
+    (here.state_dir / "haproxy" / "haproxy.cfg.previous").write_text(text)
+    config.write_text(text.replace("weight 1", "weight 2"))
+    assert driver.observe({}) == {old.key: old}
+    driver.change(old, new)
+    assert driver.observe({}) == {new.key: new}
+    assert not (here.state_dir / "haproxy" / "haproxy.cfg.previous").exists()
+
+
+def test_what_runs_an_unknown_file_is_changed(lab: tuple[Site, HaproxyDriver]) -> None:
+    here, driver = lab
+    intent = here.intent()
+    driver.create(intent)
+    (here.state_dir / "haproxy" / "haproxy.cfg").write_text("# by hand\n")
+    (seen,) = driver.observe({}).values()
+    assert seen != intent
+    driver.change(seen, intent)
+    assert driver.observe({}) == {intent.key: intent}
+
+
+def test_a_number_that_another_process_has_now_is_not_adopted(lab: tuple[Site, HaproxyDriver]) -> None:
+    here, driver = lab
+    (here.state_dir / "haproxy").mkdir(parents=True)
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, stderr=subprocess.DEVNULL) as other:
+        (here.state_dir / "haproxy" / "haproxy.pid").write_text(f"{other.pid}\n")
+        assert driver.observe({}) == {}
+        driver.create(here.intent())
+        driver.delete(here.intent())
+        other.communicate(b"\n")
+        assert other.returncode == 0
+
+
+def test_open_connections_may_finish_but_not_for_ever(lab: tuple[Site, HaproxyDriver]) -> None:
+    here, driver = lab
+    driver.create(here.intent())
+    with socket.create_connection((str(here.address), here.port), timeout=10) as slow:
+        slow.sendall(b"GET / HTTP/1.1\r\n")
+        while driver.statistics()[7].clients.sessions_current == 0:
+            pass
+        driver.delete(here.intent())
+        assert here.processes() == {}
+        assert slow.recv(1) == b""
+
+
+def test_a_worker_that_hangs_is_killed(lab: tuple[Site, HaproxyDriver]) -> None:
+    here, driver = lab
+    driver.create(here.intent())
+    for pid in here.processes():
+        os.kill(pid, signal.SIGSTOP)
+    driver.delete(here.intent())
+    assert here.processes() == {}

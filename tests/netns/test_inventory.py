@@ -1,0 +1,51 @@
+"""The devices that the operator's interface names stand for."""
+
+from ipaddress import IPv4Interface
+
+import pytest
+
+from hsadc.dataplane.inventory import observe_inventory
+from hsadc.dataplane.link import LinkDriver
+from hsadc.dataplane.netlink import Netlink
+from hsadc.dataplane.originals import Originals
+from hsadc.intent.inventory import Device
+from hsadc.intent.link import LinkIntent
+
+pytestmark = pytest.mark.netns
+
+
+@pytest.fixture
+def originals(tmp_path):
+    return Originals(tmp_path / "originals.json", "this")
+
+
+def test_without_hardware_virtual_cables_are_ports_in_the_order_of_their_index(net, originals):
+    net.ip("link add aaa0 type veth peer name hsadc-hop0")
+    net.ip("link add br0 type bridge")
+    with Netlink() as netlink:
+        inventory = observe_inventory(netlink, originals)
+    devices = {d.name: d.physical for d in inventory.devices}
+    assert devices == {"eth0": True, "eth1": True, "aaa0": True, "br0": False}
+    assert [d.name for d in inventory.devices] == sorted(devices, key=lambda n: int(net.ip(f"-o link show {n}").split(":")[0]))
+    assert inventory.find("ethernet0/0", None) is inventory.devices[0]
+
+
+def test_layer_3_devices_are_not_interfaces(net, originals):
+    net.ip("tuntap add mode tun name tun0")
+    with Netlink() as netlink:
+        assert [d.name for d in observe_inventory(netlink, originals).devices] == ["eth0", "eth1"]
+
+
+def test_what_hsadc_made_or_changed_is_not_in_it(net, originals):
+    net.ip("address add 10.1.0.1/24 dev eth0")
+    net.ip("address add 10.1.0.2/24 dev eth0")
+    net.ip("link set eth1 mtu 1450")
+    with Netlink() as netlink:
+        netlink.add_address(netlink.link("eth0").index, IPv4Interface("10.1.0.3/24"))
+        LinkDriver(netlink, originals).create(LinkIntent("eth0", mtu_bytes=1300))
+        inventory = observe_inventory(netlink, originals)
+    assert "mtu 1300" in net.ip("link show eth0")
+    assert inventory.devices == (
+        Device("eth0", 1500, (IPv4Interface("10.1.0.1/24"), IPv4Interface("10.1.0.2/24"))),
+        Device("eth1", 1450, ()),
+    )

@@ -1,0 +1,238 @@
+"""The mirror's life: what a new process finds, what is repaired, what is left behind."""
+
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from mirror_net import CLIENT, RULE, TAP, TUNNEL, Mirrored, Net, capture, mirror_in, transfer, until
+from pyroute2 import IPRoute
+from pyroute2.netlink.exceptions import NetlinkError
+
+from hsadc.dataplane.bpf import clsact, loader, syscall
+from hsadc.dataplane.mirror import Mirror
+from hsadc.errors import ApplyError
+
+pytestmark = pytest.mark.netns
+
+WANTED = ({TUNNEL.key: TUNNEL}, {RULE.key: RULE}, {TAP.key: TAP})
+
+
+@pytest.fixture
+def net():
+    with Net() as made:
+        yield made
+
+
+def observed(mirror, wanted=({}, {}, {})):
+    drivers = (mirror.tunnels, mirror.rules, mirror.taps)
+    return tuple(dict(driver.observe(objects)) for driver, objects in zip(drivers, wanted, strict=True))
+
+
+def leave_a_mirror(net, patch=""):
+    """A process makes a mirror and is killed without a chance to clean up."""
+    script = f"""
+import os, signal
+from mirror_net import RULE, TAP, TUNNEL
+from hsadc.dataplane.bpf import loader
+from hsadc.dataplane.mirror import Mirror
+{patch}
+mirror = Mirror()
+mirror.start_watching()
+mirror.tunnels.create(TUNNEL)
+mirror.rules.create(RULE)
+mirror.taps.create(TAP)
+while mirror.tunnel_state("tunnel1").state != "up":
+    pass
+mirror.tunnels.refresh(mirror._objects.netlink)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    root = Path(loader.__file__).parents[3]
+    environment = os.environ | {"PYTHONPATH": f"{root}:{Path(__file__).parent}"}
+    command = ["ip", "netns", "exec", net.names["adc"], sys.executable, "-c", script]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+
+
+def remove(mirror):
+    mirror.taps.delete(TAP)
+    mirror.rules.delete(RULE)
+    mirror.tunnels.delete(TUNNEL)
+
+
+def assert_nothing_left(net, programs):
+    assert "hsadc" not in net.run("adc", "ip link")
+    assert "clsact" not in net.run("adc", "tc qdisc")
+    for program in programs:
+        until(lambda program=program: not exists(program))  # the kernel frees a filter after a grace period
+
+
+def exists(program):
+    try:
+        syscall.program_info(program)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def attached(net):
+    with net.inside("adc"), IPRoute() as netlink:
+        return {a.program_id for a in clsact.attachments(netlink)}
+
+
+def test_nothing_is_loaded_for_nothing(net):
+    with net.inside("adc"):
+        mirror = Mirror()
+        assert observed(mirror) == ({}, {}, {})
+        for driver in (mirror.tunnels, mirror.rules, mirror.taps):
+            driver.prepare({})
+        assert not mirror._objects.maps
+        assert mirror.counters().rules == {}
+        mirror.clear_counters()
+        remove(mirror)
+        mirror.stop()
+
+
+def test_what_was_made_is_observed_and_nothing_is_left(net):
+    with mirror_in(net) as mirror:
+        assert observed(mirror) == observed(mirror, WANTED) == WANTED
+        for driver, wanted in zip((mirror.tunnels, mirror.rules, mirror.taps), WANTED, strict=True):
+            driver.prepare(wanted)
+        programs = attached(net)
+        assert len(programs) == 3
+    assert_nothing_left(net, programs)
+
+
+def test_a_killed_daemons_mirror_works_and_is_adopted(net):
+    leave_a_mirror(net)
+    programs = attached(net)
+    with capture(net) as frames:
+        transfer(net, b"nobody is at home")
+    assert Mirrored(frames).stream(CLIENT) == b"nobody is at home"
+    with net.inside("adc"):
+        mirror = Mirror()
+        assert mirror.counters().tunnels["tunnel1"].sent_packets == len(frames)
+        assert observed(mirror) == WANTED
+        assert attached(net) == programs
+        transfer(net, b"and now")
+        assert mirror.counters().tunnels["tunnel1"].sent_packets > len(frames)
+        mirror.clear_counters()
+        assert mirror.counters().tunnels["tunnel1"].sent_packets == 0
+        assert mirror.counters().rules[RULE.id].matched_packets == 0
+        remove(mirror)
+        mirror.stop()
+    assert_nothing_left(net, programs)
+
+
+def test_an_adopted_mirror_can_grow(net):
+    leave_a_mirror(net)
+    second = replace(RULE, id=8, port=9999)
+    with net.inside("adc"):
+        mirror = Mirror()
+        mirror.rules.create(second)
+        transfer(net, b"x", port=9999)
+        assert mirror.counters().rules[8].cloned > 0
+        moved = replace(second, id=9)
+        mirror.rules.change(second, moved)
+        assert mirror.counters().rules.keys() == {7, 9}
+        mirror.rules.delete(moved)
+        assert mirror.counters().rules.keys() == {7}
+        remove(mirror)
+        mirror.stop()
+
+
+def test_what_another_version_left_is_removed(net):
+    leave_a_mirror(net, patch="loader.program_name = lambda blob: 'hsadc_other'")
+    programs = attached(net)
+    with net.inside("adc"):
+        mirror = Mirror()
+        assert observed(mirror) == ({}, {}, {})
+        mirror.stop()
+    assert_nothing_left(net, programs)
+
+
+def test_an_interrupted_tunnel_is_made_whole_or_removed(net):
+    net.run("adc", "ip link add hsadc-tun1 type ifb")
+    net.run("adc", "ip link add hsadc-tun2 type ifb")
+    with net.inside("adc"):
+        mirror = Mirror()
+        mirror.tunnels.observe({})
+        mirror.tunnels.prepare({TUNNEL.key: TUNNEL})
+        mirror.stop()
+    assert "hsadc-tun1" in net.run("adc", "ip link")
+    assert "hsadc-tun2" not in net.run("adc", "ip link")
+    with mirror_in(net) as mirror:
+        assert observed(mirror) == WANTED
+    assert "hsadc" not in net.run("adc", "ip link")
+
+
+@pytest.mark.parametrize("hook", ["ingress", "egress"])
+def test_a_filter_that_was_taken_away_is_put_back(net, hook):
+    with mirror_in(net) as mirror:
+        net.run("adc", f"tc filter del dev front {hook}")
+        assert observed(mirror, WANTED) == (*WANTED[:2], {})  # it is missing, so it is made
+        assert observed(mirror) == WANTED  # half of it is there, so it can be removed
+        mirror.taps.create(TAP)
+        assert observed(mirror, WANTED) == WANTED
+
+
+def test_the_encapsulator_that_was_taken_away_is_put_back(net):
+    with mirror_in(net) as mirror:
+        net.run("adc", "tc qdisc del dev hsadc-tun1 clsact")
+        assert observed(mirror, WANTED) == ({}, *WANTED[1:])
+        mirror.tunnels.create(TUNNEL)
+        assert observed(mirror, WANTED) == WANTED
+
+
+def test_filters_of_others_stay(net):
+    net.run("adc", "tc qdisc add dev front clsact")
+    net.run("adc", "tc filter add dev front ingress prio 7 protocol ip u32 match u32 0 0 flowid 1:1")
+    with mirror_in(net):
+        transfer(net, b"x")
+    assert "u32" in net.run("adc", "tc filter show dev front ingress")
+    assert "hsadc" not in net.run("adc", "tc filter show dev front ingress")
+
+
+def test_a_tap_on_a_device_that_is_gone(net):
+    with net.inside("adc"):
+        mirror = Mirror()
+        with pytest.raises(ApplyError, match="tap front9: the device does not exist"):
+            mirror.taps.create(replace(TAP, device="front9"))
+        mirror.taps.delete(replace(TAP, device="front9"))
+        mirror.stop()
+
+
+def test_a_rule_without_its_tunnel(net):
+    with net.inside("adc"):
+        mirror = Mirror()
+        with pytest.raises(ApplyError, match="mirror to tunnel1: its helper device does not exist"):
+            mirror.rules.create(RULE)
+        with pytest.raises(KeyError):
+            mirror.tunnel_state("tunnel1")
+        mirror.stop()
+
+
+def test_a_tunnel_that_cannot_be_made_leaves_nothing(net, monkeypatch):
+    with net.inside("adc"):
+        mirror = Mirror()
+
+        def refuse(*_):
+            raise NetlinkError(1, "refused")
+
+        monkeypatch.setattr(mirror._objects, "attach", refuse)
+        with pytest.raises(NetlinkError):
+            mirror.tunnels.create(TUNNEL)
+        mirror.stop()
+    assert_nothing_left(net, ())
+
+
+def test_an_object_of_other_sources_is_refused(net, monkeypatch):
+    monkeypatch.setitem(loader.records.SIZES, "rules", (20, 12))
+    with net.inside("adc"):
+        mirror = Mirror()
+        with pytest.raises(ApplyError, match="its records differ"):
+            mirror.taps.prepare({TAP.key: TAP})
+        mirror.stop()

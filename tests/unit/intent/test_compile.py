@@ -1,0 +1,247 @@
+"""From the running-config and the machine to the intent."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from pathlib import Path
+
+import pytest
+
+from hsadc.errors import ConfigError, Conflict
+from hsadc.intent.address import AddressIntent
+from hsadc.intent.compile import compile_config, reason_not_served
+from hsadc.intent.inventory import Device, Inventory
+from hsadc.intent.link import LinkIntent
+from hsadc.intent.mirror import RuleIntent, TapIntent, TunnelIntent
+from hsadc.intent.route import RouteIntent
+from hsadc.model.config import SECTIONS, Config
+from hsadc.model.virtual_server import VirtualServer
+from hsadc.syntax.edit import settings
+from hsadc.syntax.grammar import load_grammar
+from hsadc.syntax.load import load
+
+SAMPLE = Path(__file__).parents[3] / "samples" / "article.cfg"
+machine = Inventory((Device("eth0"), Device("eth1", 9000, (IPv4Interface("10.1.0.1/24"),)), Device("br0", physical=False)))
+grammar = load_grammar()
+
+
+def config(*lines, base=None):
+    found = load(grammar, "\n".join(lines), base)
+    assert found.mistakes == ()
+    return found.config
+
+
+@pytest.fixture
+def article():
+    return config(*SAMPLE.read_text().splitlines())
+
+
+def test_the_article(article):
+    compiled = compile_config(article, machine)
+    intent = compiled.intent
+    assert intent.links == (LinkIntent("eth0"),)
+    assert intent.addresses == (AddressIntent("eth0", IPv4Interface("192.168.131.2/24")),)
+    assert intent.routes == (RouteIntent(IPv4Network("0.0.0.0/0"), IPv4Address("192.168.131.254"), None, 1),)
+    adc, analyzer = IPv4Address("192.168.131.2"), IPv4Address("192.168.141.2")
+    assert intent.tunnels == (TunnelIntent("tunnel1", "eth0", adc, analyzer, None, 1500),)
+    assert intent.rules == (RuleIntent(1, adc, 8087, 6, "tunnel1"),)
+    assert intent.taps == (TapIntent("eth0"),)
+    (haproxy,) = intent.haproxy
+    assert "bind 192.168.131.2:8087 mss 1436" in haproxy.services
+    (warning,) = compiled.warnings
+    assert warning == (
+        "interface tunnel1: copies of packets over 1476 bytes do not fit its 1500 bytes: "
+        "clients are asked for TCP segments of at most 1436 bytes"
+    )
+
+
+def test_nothing_configured_wants_nothing():
+    intent = compile_config(Config(), machine).intent
+    assert all(getattr(intent, f.name) == () for f in fields(intent))
+
+
+def test_the_intent_does_not_depend_on_the_order_of_lines(article):
+    shuffled = config(*SAMPLE.with_name("article-verbatim.cfg").read_text().splitlines())
+    assert compile_config(shuffled, machine) == compile_config(article, machine)
+
+
+NOT_OPERATIONAL = {"description", "hostname", "admin_user_password", "admin_user_ssh_keys"}
+"""Settings that only people and logins see; this list may only shrink."""
+
+CHANGES = [
+    ("interface ethernet0/0", "device eth1"),
+    ("interface ethernet0/0", "ip address 192.168.131.3/24", "ip address 192.168.131.2/24 secondary"),
+    ("interface ethernet0/0", "ip address 192.168.131.9/24 secondary"),
+    ("interface ethernet0/0", "mtu 1400"),
+    ("interface ethernet0/0", "shutdown"),
+    ("tunnel gre tunnel-to-142", "source 10.1.0.1"),
+    ("tunnel gre tunnel-to-142", "destination 192.168.141.3"),
+    ("tunnel gre tunnel-to-142", "interface ethernet0/1"),
+    ("tunnel gre tunnel-to-142", "no interface"),
+    ("tunnel gre tunnel-to-142", "key 0"),
+    ("interface tunnel1", "shutdown"),
+    ("tunnel gre t2", "source 10.1.0.1", "destination 10.1.0.2", "exit", "interface tunnel1", "tunnel gre t2"),
+    ("no ip route 0.0.0.0/0 192.168.131.254",),
+    ("ip route 0.0.0.0/0 192.168.131.254 distance 2",),
+    ("app-profile l7-http-profile", "x-forwarded-for insert"),
+    ("slb real-server rs33", "ip 192.168.131.36"),
+    ("slb real-server rs33", "port 81"),
+    ("slb real-server rs33", "weight 2"),
+    ("slb server-pool l7-http", "load-balance source-hash"),
+    ("slb server-pool l7-http", "no real-server rs33"),
+    ("slb server-pool l7-http", "real-server rs33 port 81"),
+    ("slb server-pool l7-http", "real-server rs33 weight 9"),
+    ("slb virtual-server l7-http", "no log enable"),
+    ("slb virtual-server l7-http", "no app-profile"),
+    ("slb virtual-server l7-http", "no server-pool"),
+    ("slb virtual-server l7-http", "no auto-snat"),
+    ("slb virtual-server l7-http", "ip 192.168.131.2 port 8088"),
+    ("slb virtual-server l7-http", "no mirror-traffic"),
+    ("slb virtual-server l7-http", "shutdown"),
+    ("no slb virtual-server l7-http",),
+]
+
+
+def changed(article, lines):
+    base = config("app-profile l7-http-profile", "x-forwarded-for insert", base=article) if "no app-profile" in lines else article
+    return base, config(*lines, base=base)
+
+
+@pytest.mark.parametrize("lines", CHANGES)
+def test_each_change_of_the_article_changes_the_intent(article, lines):
+    before, after = changed(article, lines)
+    assert compile_config(before, machine).intent != compile_config(after, machine).intent
+
+
+def test_the_changes_cover_every_setting(article):
+    found = set()
+    for before, after in (changed(article, lines) for lines in CHANGES):
+        found |= {f for f in settings(Config) if getattr(before, f) != getattr(after, f)}
+        for section, cls in SECTIONS.items():
+            old, new = getattr(before, section), getattr(after, section)
+            pairs = [(old[n], new[n]) for n in old.keys() & new.keys()]
+            found |= {f"{section}_{f}" for f in settings(cls) for a, b in pairs if getattr(a, f) != getattr(b, f)}
+    every = set(settings(Config)) | {f"{section}_{f}" for section, cls in SECTIONS.items() for f in settings(cls)}
+    assert {f for f in every - found if not f.endswith("_description")} == NOT_OPERATIONAL - {"description"}
+
+
+def test_an_interface_that_is_not_on_this_machine():
+    with pytest.raises(
+        ConfigError, match="interface ethernet0/2: this machine has no such interface, it has ethernet0/0 to ethernet0/1"
+    ):
+        compile_config(config("interface ethernet0/2"), machine)
+    with pytest.raises(ConfigError, match="it has only ethernet0/0"):
+        compile_config(config("interface ethernet1/0"), Inventory((Device("eth0"),)))
+    with pytest.raises(ConfigError, match="it has none"):
+        compile_config(config("interface ethernet0/0"), Inventory())
+    with pytest.raises(ConfigError, match='device "eth7" is not on this machine, it has eth0, eth1, br0'):
+        compile_config(config("interface ethernet0/0", "device eth7"), machine)
+    with pytest.raises(ConfigError, match="interface ethernet0/5: this machine has no such interface"):
+        compile_config(config("tunnel gre x", "source interface ethernet0/5"), machine)
+    with pytest.raises(ConfigError, match="interface ethernet0/5: this machine has no such interface"):
+        compile_config(config("ip route 10.0.0.0/8 ethernet0/5"), machine)
+
+
+def test_any_device_can_be_an_interface():
+    assert compile_config(config("interface ethernet7/0", "device br0"), machine).intent.links == (LinkIntent("br0"),)
+
+
+def test_two_interfaces_are_not_one_device_and_have_not_one_address():
+    with pytest.raises(Conflict, match=r"interface ethernet0/1: eth0 is ethernet0/0 already"):
+        compile_config(config("interface ethernet0/0", "interface ethernet0/1", "device eth0"), machine)
+    lines = ("interface ethernet0/0", "ip address 10.0.0.1/8", "interface ethernet0/1", "ip address 10.0.0.1/24")
+    with pytest.raises(Conflict, match=r"10\.0\.0\.1 is ethernet0/0 already"):
+        compile_config(config(*lines), machine)
+
+
+def test_a_route_waits_for_the_network_of_its_next_hop():
+    lines = (
+        "interface ethernet0/0",
+        "ip address 10.0.0.1/24",
+        "shutdown",
+        "exit",
+        "ip route 0.0.0.0/0 10.0.0.2",
+        "ip route 1.0.0.0/8 ethernet0/0",
+    )
+    compiled = compile_config(config(*lines), machine)
+    assert compiled.intent.routes == ()
+    assert compiled.warnings == (
+        "ip route 0.0.0.0/0 10.0.0.2: not in force, 10.0.0.2 is in no network of an interface that is up",
+        "ip route 1.0.0.0/8 ethernet0/0: not in force, ethernet0/0 is shut down",
+    )
+    up = compile_config(config("interface ethernet0/0", "no shutdown", base=config(*lines)), machine)
+    assert [(r.gateway, r.device) for r in up.intent.routes] == [(IPv4Address("10.0.0.2"), None), (None, "eth0")]
+
+
+def test_an_address_that_the_system_gave_is_ours_too():
+    lines = (
+        "interface ethernet0/1",
+        "exit",
+        "slb server-pool p",
+        "exit",
+        "slb virtual-server v type tcp id 3",
+        "server-pool p",
+        "auto-snat",
+    )
+    assert compile_config(config(*lines, "ip 10.1.0.1 port 80"), machine).intent.haproxy
+    with pytest.raises(ConfigError, match=r'slb virtual-server "v": 10\.1\.0\.2 is not an address of this device'):
+        compile_config(config(*lines, "ip 10.1.0.2 port 80"), machine)
+
+
+def test_the_source_of_a_tunnel_must_be_ours(article):
+    with pytest.raises(ConfigError, match=r'tunnel gre "tunnel-to-142": its source 1\.2\.3\.4 is not an address of this device'):
+        compile_config(config("tunnel gre tunnel-to-142", "source 1.2.3.4", base=article), machine)
+    bare = Inventory((Device("eth0"), Device("eth1")))
+    with pytest.raises(ConfigError, match="its source interface ethernet0/1 has no address"):
+        compile_config(config("tunnel gre tunnel-to-142", "source interface ethernet0/1", base=article), bare)
+    with pytest.raises(ConfigError, match="it has no destination"):
+        compile_config(config("tunnel gre tunnel-to-142", "no destination", base=article), machine)
+
+
+def test_the_key_and_the_mtu_make_room_in_the_segments(article):
+    def mss(*lines):
+        (haproxy,) = compile_config(config(*lines, base=article), machine).intent.haproxy
+        return haproxy.services.partition("mss ")[2].partition("\n")[0]
+
+    assert mss("tunnel gre tunnel-to-142", "key 1") == "1432"
+    assert mss("interface ethernet0/0", "mtu 1400") == "1336"
+    assert mss("tunnel gre tunnel-to-142", "interface ethernet0/1") == ""
+
+
+def test_all_configured_interfaces_are_tapped_and_those_that_own_a_mirrored_address(article):
+    more = config("interface ethernet0/1", base=article)
+    assert compile_config(more, machine).intent.taps == (TapIntent("eth0"), TapIntent("eth1"))
+    given = Inventory((Device("eth0", 1500, (IPv4Interface("192.168.131.2/24"),)),))
+    bare = replace(article, ethernet={})
+    assert compile_config(bare, given).intent.taps == (TapIntent("eth0"),)
+
+
+def test_a_virtual_server_that_is_not_served_says_why():
+    server = VirtualServer("v")
+    assert reason_not_served(server) == "it has no ip"
+    assert reason_not_served(replace(server, shutdown=True)) == "shutdown"
+    lines = (
+        "interface ethernet0/1",
+        "exit",
+        "slb server-pool p",
+        "exit",
+        "slb virtual-server v type tcp id 3",
+        "ip 10.1.0.1 port 80",
+    )
+    assert reason_not_served(config(*lines).virtual_server["v"]) == "it has no server-pool"
+    compiled = compile_config(config(*lines, "server-pool p"), machine)
+    assert compiled.intent.haproxy == ()
+    assert compiled.warnings[0].startswith('slb virtual-server "v": not in force, without auto-snat')
+
+
+def test_a_mirror_whose_interface_is_shut_down_is_said(article):
+    compiled = compile_config(config("interface tunnel1", "shutdown", base=article), machine)
+    assert compiled.intent.rules == ()
+    assert compiled.warnings == ('slb virtual-server "l7-http": its traffic is not mirrored, interface tunnel1 is shut down',)
+
+
+def test_keys_tell_objects_apart(article):
+    intent = compile_config(article, machine).intent
+    for objects in (getattr(intent, f.name) for f in fields(intent)):
+        assert len({o.key for o in objects}) == len(objects)

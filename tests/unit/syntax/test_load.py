@@ -1,0 +1,183 @@
+"""Whole files: blocks, auto-leave, and every mistake with its place."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+
+import pytest
+
+from hsadc.errors import BadValue, ConfigError, Conflict, DanglingReference, IncompleteCommand, UnknownCommand
+from hsadc.model.config import Config
+from hsadc.model.route import Route
+from hsadc.model.server_pool import PoolMember
+from hsadc.syntax.edit import Editor
+from hsadc.syntax.grammar import load_grammar
+from hsadc.syntax.load import LINE_LENGTH, MOST_MISTAKES, apply_line, load
+
+grammar = load_grammar()
+
+
+def loaded(*lines, base=None):
+    found = load(grammar, "\n".join(lines), base)
+    assert found.mistakes == ()
+    return found.config
+
+
+def mistakes(*lines, base=None):
+    return [(m.line, m.column, type(m.error), str(m.error)) for m in load(grammar, "\n".join(lines), base).mistakes]
+
+
+def test_an_empty_file_is_the_empty_configuration():
+    assert loaded("", "! a comment", "   ") == Config()
+
+
+def test_a_block_is_closed_by_exit_by_end_by_another_head_and_by_a_line_of_an_outer_mode():
+    config = loaded(
+        'tunnel gre "a"',
+        "destination 1.1.1.1",
+        "exit",
+        'tunnel gre "b"',
+        "destination 2.2.2.2",
+        "interface tunnel1",
+        'tunnel gre "b"',
+        "hostname box",
+        "interface tunnel2",
+        "end",
+        'tunnel gre "a"',
+        "key 7",
+    )
+    assert {n: (t.destination, t.key) for n, t in config.gre_tunnel.items()} == {
+        "a": (IPv4Address("1.1.1.1"), 7),
+        "b": (IPv4Address("2.2.2.2"), None),
+    }
+    assert config.tunnel_interface["tunnel1"].tunnel == "b"
+    assert config.hostname == "box"
+
+
+def test_containers_may_be_empty_and_come_again_and_lines_may_end_with_cr():
+    config = loaded("interface ethernet0/0\r", "exit\r", "interface ethernet0/0\r", "  mtu 1400\r", "exit")
+    assert config.ethernet["ethernet0/0"].mtu == 1400
+
+
+def test_inside_a_tunnel_interface_names_the_egress_not_a_block():
+    config = loaded('tunnel gre "a"', "interface ethernet0/0", "exit")
+    assert config.gre_tunnel["a"].interface == "ethernet0/0"
+    assert config.ethernet == {}
+
+
+def test_a_value_is_replaced_an_entry_is_added():
+    config = loaded(
+        "interface ethernet0/0",
+        "ip address 10.0.0.1/8",
+        "ip address 10.0.0.2/8",
+        "ip address 10.0.0.3/8 secondary",
+        "ip address 10.0.0.4/8 secondary",
+        "no ip address 10.0.0.3/8 secondary",
+    )
+    assert config.ethernet["ethernet0/0"].addresses == (IPv4Interface("10.0.0.2/8"), IPv4Interface("10.0.0.4/8"))
+
+
+def test_no_restores_the_default():
+    base = loaded(
+        "hostname x",
+        'slb virtual-server "v" type http id 1',
+        "log enable",
+        "ip 1.2.3.4 port 80",
+        "mirror-traffic interface tunnel1",
+    )
+    config = loaded(
+        "no hostname", "slb virtual-server v", "no log enable", "no ip 1.2.3.4 port 80", "no mirror-traffic", base=base
+    )
+    assert config == loaded('slb virtual-server "v" type http id 1')
+
+
+def test_members_and_routes_are_told_apart_by_their_keys():
+    config = loaded(
+        "slb server-pool p",
+        "real-server a port 80",
+        "real-server b weight 2",
+        "real-server a",
+        "no real-server b",
+        "exit",
+        "ip route 10.0.0.0/8 1.1.1.1",
+        "ip route 10.0.0.0/8 1.1.1.1 distance 9",
+        "ip route 10.0.0.0/8 ethernet0/0 distance 10",
+    )
+    assert config.server_pool["p"].members == {"a": PoolMember("a")}
+    assert list(config.routes.values()) == [
+        Route(IPv4Network("10.0.0.0/8"), IPv4Address("1.1.1.1"), 9),
+        Route(IPv4Network("10.0.0.0/8"), "ethernet0/0", 10),
+    ]
+
+
+def test_every_mistake_is_found_and_says_where():
+    assert mistakes(
+        "interface ethernet0/0", "  mtu 1", "  descripton x", "exit", "tunnel", 'no tunnel gre "x"', "slb virtual-server v"
+    ) == [
+        (2, 7, BadValue, "1 is out of range, it must be 576 to 9216"),
+        (3, 3, UnknownCommand, "unrecognized keyword descripton, did you mean 'description'?"),
+        (5, 7, IncompleteCommand, "incomplete command"),
+        (6, 1, DanglingReference, 'tunnel gre "x": there is no such object'),
+        (
+            7,
+            1,
+            ConfigError,
+            'slb virtual-server "v": there is no such object; to make one: slb virtual-server "v" type {http|tcp} id <1-65535>',
+        ),
+    ]
+
+
+def test_a_thing_that_exists_cannot_be_another():
+    assert mistakes("slb virtual-server v type http id 1", "slb virtual-server v type tcp id 1") == [
+        (2, 1, Conflict, 'slb virtual-server "v": its type is http, delete it first to make it tcp')
+    ]
+
+
+def test_an_entry_that_is_not_there_cannot_be_removed():
+    assert mistakes("no ip route 10.0.0.0/8 1.1.1.1")[0][3] == "there is no such entry: 10.0.0.0/8 1.1.1.1"
+
+
+def test_exec_commands_do_not_belong_in_a_file():
+    assert [m[2] for m in mistakes("show version", "do show version")] == [UnknownCommand, UnknownCommand]
+
+
+@pytest.mark.parametrize("line", ["\x00\x01\x02", "hostname a\x1b[31m", "hostname \ufffd"])
+def test_what_is_not_text_is_refused(line):
+    assert "is this a text file?" in mistakes(line)[0][3]
+
+
+def test_a_line_without_end_is_refused():
+    assert (
+        mistakes("x" * (LINE_LENGTH + 1))[0][3]
+        == f"the line has {LINE_LENGTH + 1} characters, at most {LINE_LENGTH} are possible"
+    )
+
+
+def test_reading_stops_after_many_mistakes():
+    assert len(mistakes(*["x"] * 1000)) == MOST_MISTAKES
+
+
+def test_an_editor_never_touches_where_it_started():
+    base = loaded('tunnel gre "a"', "exit", "ip route 10.0.0.0/8 1.1.1.1")
+    before = repr(base)
+    editor = Editor(base)
+    for line in ('tunnel gre "a"', "key 1", "exit", "no ip route 10.0.0.0/8 1.1.1.1", 'no tunnel gre "a"'):
+        apply_line(grammar, editor, line)
+        middle = editor.config()
+    assert middle == Config()
+    assert repr(base) == before
+
+
+def test_the_configuration_can_be_taken_in_the_middle_of_a_block():
+    editor = Editor(Config())
+    apply_line(grammar, editor, 'tunnel gre "a"')
+    first = editor.config()
+    apply_line(grammar, editor, "key 1")
+    assert (first.gre_tunnel["a"].key, editor.config().gre_tunnel["a"].key) == (None, 1)
+    assert (editor.section, editor.name) == ("gre_tunnel", "a")
+    assert editor.has("gre_tunnel", "a")
+
+
+def test_the_heads_of_blocks_are_remembered_for_later_errors():
+    found = load(grammar, '\ntunnel gre "a"\nexit\ninterface tunnel1\nexit\ntunnel gre "a"\n')
+    assert found.places == {("gre_tunnel", "a"): 2, ("tunnel_interface", "tunnel1"): 4}

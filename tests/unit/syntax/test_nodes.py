@@ -1,0 +1,86 @@
+"""The nodes say what Lark says, and every word has help."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from lark import Lark, Token
+
+from hsadc.model.config import SECTIONS, Config
+from hsadc.syntax.edit import settings
+from hsadc.syntax.grammar import Grammar, grammar_text, load_grammar
+from hsadc.syntax.nodes import NodeBuilder, accepts
+
+grammar = load_grammar()
+
+
+def everything(node):
+    yield node
+    for child in children(node):
+        yield from everything(child)
+
+
+def children(node):
+    rest = [node.rest[1]] if node.rest else []
+    words = {id(c): c for c in node.words.values()}.values()
+    return [*node.keywords.values(), *words, *(c for _, c in [*node.typed, *node.free]), *rest]
+
+
+def test_in_every_state_we_accept_what_lark_accepts():
+    text = grammar_text()
+    starts = re.findall(r"^(line_\w+):", text, re.MULTILINE)
+    lark = Lark(text, parser="lalr", start=starts, debug=True)
+    states = 0
+    for start in starts:
+        root = lark.parse_interactive(start=start)
+        root.parser_state.parse_conf.callbacks = {}
+        todo = [root]
+        while todo:
+            parser = todo.pop()
+            ours = {name for name, _ in accepts(parser, lambda *_: False)}
+            theirs = {t for t in parser.accepts() if t.isupper() or t == "$END"}
+            assert ours == theirs
+            states += 1
+            for name in ours - {"$END"}:
+                ahead = parser.copy(deepcopy_values=False)
+                ahead.feed_token(Token(name, ""))
+                todo.append(ahead)
+    assert states > 300
+
+
+def test_every_word_has_help():
+    missing = {
+        f"{mode}: {' '.join(node.path)} {word}"
+        for mode, root in grammar.roots.items()
+        for node in everything(root)
+        for word, help_ in node.helps
+        if not help_.text
+    }
+    assert missing == set()
+
+
+def test_every_setting_of_the_grammar_has_a_field_and_the_other_way_round():
+    rules = {node.form.name for mode, root in grammar.roots.items() if mode != "exec" for node in everything(root) if node.form}
+    rules -= {"leave", "to_exec", "do_exec"} | {r for r in rules if r.startswith(("head_", "no_"))}
+    fields = {f"{section}_{field}" for section, cls in SECTIONS.items() for field in settings(cls)} | set(settings(Config))
+    assert rules == fields
+
+
+def test_every_section_has_a_head_a_mode_and_a_removal_unless_it_is_a_port_of_the_machine():
+    forms = {node.form.name for node in everything(grammar.roots["config"]) if node.form}
+    for section in SECTIONS:
+        assert f"head_{section}" in forms
+        assert section in grammar.roots
+        assert (f"no_{section}" in forms) == (section != "ethernet")
+
+
+def test_a_command_without_end_is_refused():
+    with pytest.raises(ValueError, match="no end"):
+        NodeBuilder('line_x: x\nx: "a"+', ["line_x"]).build()
+
+
+def test_the_modes_around_a_mode():
+    assert Grammar.modes_of("exec") == ("exec",)
+    assert Grammar.modes_of("config") == ("config", "exec")
+    assert Grammar.modes_of("gre_tunnel") == ("gre_tunnel", "config", "exec")
