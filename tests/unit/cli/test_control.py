@@ -27,7 +27,7 @@ class Daemon:
         self._path, self._shell = path, shell
         self._ready = threading.Event()
         self._failure: BaseException | None = None
-        self._thread = threading.Thread(target=self._run)
+        self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
         self._ready.wait()
         if self._failure is not None:
