@@ -82,6 +82,7 @@ async def listen(
     """
     import asyncssh
 
+    asyncssh.set_log_level(logging.WARNING)  # of each step of each connection it would tell otherwise
     serve = _Service(shell).serve
     try:
         _make_host_key(host_key)
@@ -195,6 +196,10 @@ def _server(users: Callable[[], Mapping[str, AdminUser]]) -> asyncssh.SSHServer:
     class Server(asyncssh.SSHServer):
         def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
             self.gate = Gate(users(), str(conn.get_extra_info("peername")[0]))
+            self.conn = conn
+
+        def auth_completed(self) -> None:
+            _log.info("SSH login of %r from %s", self.conn.get_extra_info("username"), self.gate.peer)
 
         def password_auth_supported(self) -> bool:
             return True

@@ -36,9 +36,16 @@ class MemoryShell:
     def run(self, line: str) -> Reply:
         self.ran.append(line)
         words = line.split()
+        if words[:1] == ["show"]:
+            return Reply(self._show(*words[1:]))
+        if words and not self._do(words):
+            at = len(line) - len(line.lstrip())
+            caret = " " * (len(self.prompt) + at) + f"^-----unrecognized keyword {words[0]}"
+            return Reply((caret, "% Invalid input detected at '^' marker."), ok=False)
+        return Reply(("waited",) if words == ["wait"] else ())
+
+    def _do(self, words: list[str]) -> bool:
         match words:
-            case []:
-                return Reply()
             case ["configure", *_]:
                 self.mode = "config"
             case ["exit"]:
@@ -47,31 +54,25 @@ class MemoryShell:
                 self.mode = "exec"
             case ["hostname", name] if self.mode == "config":
                 self.name = name
-                if not self.batch:
-                    self.committed = name
+                self.committed = self.committed if self.batch else name
             case ["terminal", "length", number]:
                 self.page_length = int(number)
-            case ["terminal", "width", _]:
-                pass
-            case ["show", "version"]:
-                return Reply(("hsadc 1.0",))
-            case ["show", "user"]:
-                return Reply((f"{self.user} {'batch' if self.batch else 'interactive'}",))
-            case ["show", "lines", number]:
-                return Reply(tuple(f"line {n}" for n in range(1, int(number) + 1)))
-            case ["show", "escape"]:
-                return Reply(("a\x1b[2Jb\x9bc",))
             case ["wait"]:
                 self.started.set()
                 self.may_go_on.wait()
-                return Reply(("waited",))
             case ["crash"]:
                 raise RuntimeError("a bug")
             case _:
-                at = len(line) - len(line.lstrip())
-                caret = " " * (len(self.prompt) + at) + f"^-----unrecognized keyword {words[0]}"
-                return Reply((caret, "% Invalid input detected at '^' marker."), ok=False)
-        return Reply()
+                return words == ["terminal", "width", "511"]
+        return True
+
+    def _show(self, what: str, number: str = "0") -> tuple[str, ...]:
+        return {
+            "version": ("hsadc 1.0",),
+            "user": (f"{self.user} {'batch' if self.batch else 'interactive'}",),
+            "lines": tuple(f"line {n}" for n in range(1, int(number) + 1)),
+            "escape": ("a\x1b[2Jb\x9bc",),
+        }[what]
 
     def finish(self) -> Reply:
         if self.name == "refused":

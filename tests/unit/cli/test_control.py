@@ -27,7 +27,7 @@ class Daemon:
         self._path, self._shell = path, shell
         self._ready = threading.Event()
         self._failure: BaseException | None = None
-        self._thread = threading.Thread(target=self._run)
+        self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
         self._ready.wait()
         if self._failure is not None:
@@ -144,7 +144,7 @@ def test_the_longest_line_and_a_long_answer_pass(daemon, path):
 
 
 def test_nobody_listens(path):
-    with pytest.raises(NoDaemon, match=f"^no device runs here: nobody listens at {path}$"):
+    with pytest.raises(NoDaemon, match=rf"^no device runs here: nobody listens at {path}$"):
         RemoteShell(path)
 
 
@@ -159,7 +159,7 @@ def test_the_socket_of_a_dead_device_is_replaced(path, make_shell):
 
 
 def test_the_socket_of_a_live_device_is_not(daemon, path, make_shell):
-    with pytest.raises(ControlError, match=f"^a device runs already: it listens at {path}$"):
+    with pytest.raises(ControlError, match=rf"^a device runs already: it listens at {path}$"):
         Daemon(path, make_shell)
     with RemoteShell(path) as shell:
         assert shell.run("show version").ok
@@ -194,9 +194,9 @@ def test_the_file_is_for_owner_and_group_and_goes_with_the_device(daemon, path):
 def test_the_device_stops_in_the_middle_of_a_session(daemon, path):
     with RemoteShell(path) as shell:
         daemon.stop()
-        with pytest.raises(ControlError, match="^the device has stopped: the connection to it is lost$"):
+        with pytest.raises(ControlError, match=r"^the device has stopped: the connection to it is lost$"):
             shell.run("show version")
-        with pytest.raises(ControlError, match="^the device has stopped: the connection to it is lost$"):
+        with pytest.raises(ControlError, match=r"^the device has stopped: the connection to it is lost$"):
             shell.run("show version")
 
 

@@ -245,6 +245,17 @@ class TestEditor:
     def test_the_longest_line_is_taken(self):
         assert Typist().line("x" * LINE_LIMIT) == "x" * LINE_LIMIT
 
+    def test_a_line_one_longer_is_not(self):
+        assert Typist().type("x" * (LINE_LIMIT + 1) + "\r") == Event(Act.REFUSE)
+
+    def test_a_wide_line_edited_in_its_middle_is_shown_again_in_one_row(self):
+        typist = Typist(columns=20)
+        typist.type("0123456789" * 5 + "\x02" * 25)
+        typist._show("\r\n" + typist.editor.redraw())
+        check_row(typist.screen, "h#" + "0123456789" * 2 + "01234", "56789" + "0123456789" * 2)
+        typist.type("x")
+        check_row(typist.screen, "h#" + "0123456789" * 2 + "01234x", "56789" + "0123456789" * 2)
+
     def test_a_line_that_is_too_long_can_be_thrown_away(self):
         assert Typist().type("x" * (LINE_LIMIT + 1) + "\x03") == Event(Act.DISCARD)
 
@@ -450,4 +461,5 @@ class TestServeTerminal:
 
 
 def serve_error(word: str) -> str:
-    return f"{' ' * len('hsadc(config)#')}^-----unrecognized keyword {word}\r\n% Invalid input detected at '^' marker.\r\nhsadc(config)#"
+    margin = " " * len("hsadc(config)#")
+    return f"{margin}^-----unrecognized keyword {word}\r\n% Invalid input detected at '^' marker.\r\nhsadc(config)#"

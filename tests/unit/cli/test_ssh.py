@@ -46,7 +46,9 @@ class Server:
     @asynccontextmanager
     async def connect(self, user: str = "ops", **options: object):
         login = {"client_keys": [KEY], **options}
-        async with asyncssh.connect("127.0.0.1", self.port, username=user, known_hosts=None, config=None, agent_path=None, **login) as c:
+        async with asyncssh.connect(
+            "127.0.0.1", self.port, username=user, known_hosts=None, config=None, agent_path=None, **login
+        ) as c:
             yield c
 
 
@@ -58,7 +60,7 @@ def serve(tmp_path, make_shell) -> Callable[[Callable[[Server], Awaitable[None]]
         server = Server(tmp_path, make_shell, users)
 
         async def life() -> None:
-            async with await server.start():
+            async with await server.start(), asyncio.timeout(60):  # a conversation that got stuck fails
                 await talk(server)
 
         asyncio.run(life())
@@ -167,16 +169,16 @@ class TestListen:
 
     def test_a_host_key_that_is_none(self, serve, tmp_path):
         (tmp_path / "ssh_host_key").write_text("")
-        with pytest.raises(ApplyError, match="^read the SSH host key "):
+        with pytest.raises(ApplyError, match=r"^read the SSH host key "):
             serve(lambda _: asyncio.sleep(0))
 
     def test_a_folder_that_is_not_there(self, tmp_path):
-        with pytest.raises(ApplyError, match="^listen for SSH on 127.0.0.1 port 0: No such file or directory"):
+        with pytest.raises(ApplyError, match=r"^listen for SSH on 127.0.0.1 port 0: No such file or directory"):
             asyncio.run(ssh.listen("127.0.0.1", 0, host_key=tmp_path / "no" / "key", users=dict, shell=lambda *_: None))
 
     def test_a_port_that_is_taken(self, serve, tmp_path):
         async def talk(server: Server) -> None:
-            with pytest.raises(ApplyError, match=f"^listen for SSH on 127.0.0.1 port {server.port}: .*address already in use"):
+            with pytest.raises(ApplyError, match=rf"^listen for SSH on 127.0.0.1 port {server.port}: .*address already in use"):
                 await ssh.listen("127.0.0.1", server.port, host_key=tmp_path / "ssh_host_key", users=dict, shell=lambda *_: None)
 
         serve(talk)
@@ -206,7 +208,9 @@ class TestBatch:
             async with server.connect() as connection:
                 done = await connection.run("configure\nhostname edge\nnonsense\nhostname never")
                 assert done.exit_status == 1
-                assert done.stdout.startswith("line 3: nonsense\nhsadc(config)#nonsense\n              ^-----unrecognized keyword")
+                assert done.stdout.startswith(
+                    "line 3: nonsense\nhsadc(config)#nonsense\n              ^-----unrecognized keyword"
+                )
 
         server = serve(talk)
         assert server.shells[0].committed == "hsadc"
@@ -293,8 +297,8 @@ class TestTerminal:
         async def talk(server: Server) -> None:
             async with server.connect() as connection:
                 process = await connection.create_process(term_type="vt100", encoding=None)
-                process.stdin.write(b"hostname caf\xe9")
-                assert (await process.stdout.readuntil("é".encode()[:0] + "\ufffd".encode())).endswith("\ufffd".encode())
+                process.stdin.write(b"hostname caf\xe9!")
+                await process.stdout.readuntil("#hostname caf\ufffd!".encode())
                 process.channel.send_break(100)
                 await process.stdout.readuntil(b"^C\r\nhsadc#")
                 process.stdin.write(b"nonsense")

@@ -1,0 +1,181 @@
+"""Real key strokes through prompt_toolkit's pipe; what is printed is kept by an output that draws nothing."""
+
+from __future__ import annotations
+
+import stat
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from prompt_toolkit.application import create_app_session
+from prompt_toolkit.completion import CompleteEvent
+from prompt_toolkit.data_structures import Size
+from prompt_toolkit.document import Document
+from prompt_toolkit.input import create_pipe_input
+from prompt_toolkit.output import DummyOutput
+
+from hsadc.cli.console import _completer, _lexer, run_console
+from hsadc.cli.control import ControlError
+from hsadc.cli.line import MORE
+
+
+class Paper(DummyOutput):
+    """Keeps what is printed; the prompt itself is drawn elsewhere."""
+
+    def __init__(self, rows: int) -> None:
+        self.rows = rows
+        self.printed = ""
+
+    def write(self, data: str) -> None:
+        self.printed += data
+
+    def get_size(self) -> Size:
+        return Size(rows=self.rows, columns=80)
+
+
+@pytest.fixture
+def type_at(tmp_path) -> Callable[..., str]:
+    """Types at the console of a shell, and gives what was printed; Ctrl-D at the end of what is typed leaves it."""
+
+    def type_keys(shell, keys: str, rows: int = 24) -> str:
+        paper = Paper(rows)
+        with create_pipe_input() as typed, create_app_session(input=typed, output=paper):
+            typed.send_text(keys + "\x04")
+            run_console(shell, tmp_path / "history")
+        return paper.printed
+
+    return type_keys
+
+
+def test_lines_are_carried_out(type_at, make_shell):
+    shell = make_shell()
+    assert "hsadc 1.0\n" in type_at(shell, "show version\r\rexit\rnever\r")
+    assert shell.ran == ["show version", "", "exit"]
+
+
+def test_ctrl_d_leaves_and_ctrl_c_throws_the_line_away(type_at, make_shell):
+    shell = make_shell()
+    type_at(shell, "nonsense\x03show version\r\x04never\r")
+    assert shell.ran == ["show version"]
+
+
+def test_ctrl_z_runs_the_line_and_leaves(type_at, make_shell):
+    shell = make_shell()
+    type_at(shell, "configure\rhostname edge\x1aconfigure\r\x1ashow version\r")
+    assert shell.ran == ["configure", "hostname edge", "configure", "show version"]
+    assert (shell.mode, shell.committed) == ("exec", "edge")
+
+
+def test_tab_completes(type_at, make_shell):
+    shell = make_shell()
+    type_at(shell, "conf\t\rhost\tedge\r")
+    assert shell.ran == ["configure ", "hostname edge"]
+
+
+def test_help_is_printed_and_the_line_stays(type_at, make_shell):
+    shell = make_shell()
+    assert "hsadc#sh?\n  show  Show something\n" in type_at(shell, "sh?ow version\r")
+    assert shell.ran == ["show version"]
+
+
+@pytest.mark.parametrize("line", ['description "what?"', "! what?"])
+def test_a_question_mark_in_free_text_is_text(type_at, make_shell, line):
+    shell = make_shell()
+    type_at(shell, line + "\r")
+    assert shell.ran == [line]
+
+
+def test_ctrl_v_makes_a_question_mark_text(type_at, make_shell):
+    shell = make_shell()
+    type_at(shell, "a\x16?b\r")
+    assert shell.ran == ["a?b"]
+
+
+def test_more(type_at, make_shell):
+    shell = make_shell()
+    printed = type_at(shell, "show lines 11\r \rqshow version\r", rows=5)
+    assert printed.count(MORE) == 3
+    assert "line 9\n" in printed
+    assert "line 10\n" not in printed
+    assert shell.ran == ["show lines 11", "show version"]
+
+
+@pytest.mark.parametrize("key", ["Q", "\x03", "\x04"])
+def test_more_can_be_left(type_at, make_shell, key):
+    printed = type_at(make_shell(), f"show lines 11\r{key}show version\r", rows=5)
+    assert "line 5\n" not in printed
+    assert "hsadc 1.0\n" in printed
+
+
+def test_paging_off(type_at, make_shell):
+    shell = make_shell()
+    shell.page_length = 0
+    printed = type_at(shell, "show lines 3000\r", rows=5)
+    assert printed.count("line ") == 3000
+    assert MORE not in printed
+
+
+def test_nothing_printed_is_obeyed_by_the_terminal(type_at, make_shell):
+    assert "a?[2Jb?c\n" in type_at(make_shell(), "show escape\r")
+
+
+def test_history_is_kept_for_its_owner_alone_and_without_passwords(type_at, make_shell, tmp_path):
+    file = tmp_path / "history"
+    type_at(make_shell(), "")
+    assert not file.exists()
+    type_at(make_shell(), "show version\rpassword secret\rPASS secret\r")
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert "show version" in file.read_text()
+    assert "secret" not in file.read_text()
+    shell = make_shell()
+    type_at(shell, "\x10\r")
+    assert shell.ran == ["show version"]
+
+
+def test_a_history_that_cannot_be_written_ends_nothing(make_shell):
+    shell = make_shell()
+    with create_pipe_input() as typed, create_app_session(input=typed, output=Paper(24)):
+        typed.send_text("show version\rshow version\r\x04")
+        run_console(shell, Path("/proc/none"))
+    assert shell.ran == ["show version", "show version"]
+
+
+def test_a_lost_device_is_one_error_whatever_is_being_done(type_at, make_shell):
+    class Lost(type(make_shell())):
+        def lost(self, *_: object) -> object:
+            raise ControlError("the device has stopped")
+
+    for method, keys in (("run", "x\r"), ("help", "x?"), ("complete", "x\t"), ("wrong_from", "x\r")):
+        shell = type("Gone", (Lost,), {method: Lost.lost})()
+        with pytest.raises(ControlError, match=r"^the device has stopped$"):
+            type_at(shell, keys)
+
+
+def ask(query, otherwise):
+    return query()
+
+
+def test_the_menu_has_what_can_be_typed(make_shell):
+    shell = make_shell()
+    shell.run("configure")
+
+    def menu(line: str) -> list[tuple[str, int, str]]:
+        found = _completer(ask, shell).get_completions(Document(line), CompleteEvent())
+        return [(c.text, c.start_position, c.display_meta_text) for c in found]
+
+    assert menu("e") == [("exit ", -1, "One mode up"), ("end ", -1, "To exec mode")]
+    assert menu("hostname ") == []
+
+
+def test_red_from_the_first_wrong_word(make_shell):
+    colour = _lexer(ask, make_shell()).lex_document(Document("nonsense x"))
+    assert colour(0) == [("", ""), ("class:wrong", "nonsense x")]
+    assert _lexer(ask, make_shell()).lex_document(Document("show x"))(0) == [("", "show x")]
+
+
+def test_importing_it_does_not_import_prompt_toolkit_nor_ssh_asyncssh():
+    code = "import sys, hsadc.cli.console, hsadc.cli.ssh; print({'prompt_toolkit', 'asyncssh'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
