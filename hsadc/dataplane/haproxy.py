@@ -188,7 +188,7 @@ class HaproxyDriver:
         limit = resource.prlimit(pid, resource.RLIMIT_NOFILE)[1]
         files = sys.maxsize if limit == resource.RLIM_INFINITY else limit
         threads = min(len(os.sched_getaffinity(0)), _MOST_THREADS)
-        return write_file(services, Machine(self._binary.version, os.geteuid() == 0, files, threads))
+        return write_file(services, Machine(os.geteuid() == 0, files, threads))
 
     def _check(self, text: str) -> None:
         self._make_directories()

@@ -49,13 +49,11 @@ class Machine:
     """What the file depends on besides the services.
 
     Attributes:
-        version: HAProxy's, such as (2, 8, 25).
         root: True when it is started by root; its worker then becomes nobody.
         max_files: the hard limit of open files of the process that runs it.
         threads: how many processors it may use.
     """
 
-    version: tuple[int, ...]
     root: bool
     max_files: int
     threads: int
@@ -78,9 +76,8 @@ def write_file(services: str, machine: Machine) -> str:
         "  hard-stop-after 10m",
         "  tune.bufsize 65536",
     ]
-    if machine.root and machine.version >= (2, 8):
-        # Older ones cannot keep a capability when they leave root.
-        lines += [f"  uid {_NOBODY}", f"  gid {_NOBODY}", "  setcap cap_net_raw"]
+    if machine.root:
+        lines += [f"  uid {_NOBODY}", f"  gid {_NOBODY}"]
     text = "\n".join(lines) + "\n\n" + _DEFAULTS + _SERVICES + services
     return text.replace("global\n", f"global\n  description {digest(text)}\n", 1)
 

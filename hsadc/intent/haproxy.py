@@ -1,8 +1,8 @@
 """HAProxy: the text of its configuration file.
 
 What an operator names freely becomes a HAProxy name by `encode_name`, which never maps two names to one and can be turned
-back: statistics and error messages speak of the operator's objects. A virtual server has a backend of its own, because two of
-them may use one pool with different source addresses.
+back: statistics and error messages speak of the operator's objects. A virtual server has a backend of its own, because a
+member of the pool without a port takes the virtual server's.
 """
 
 from __future__ import annotations
@@ -10,9 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Address
 from string import ascii_letters, digits
-from types import MappingProxyType
 
 from hsadc.model.config import Config
 from hsadc.model.server_pool import ServerPool
@@ -50,7 +48,6 @@ def compile_services(
     config: Config,
     served: Iterable[VirtualServer],
     mss: Mapping[str, int],
-    snat_address: Mapping[str, IPv4Address] = MappingProxyType({}),
 ) -> tuple[HaproxyIntent, ...]:
     """Write the frontends and backends.
 
@@ -61,8 +58,6 @@ def compile_services(
         config: where pools, real servers and application profiles are looked up; its references are not dangling.
         served: the virtual servers in force: each has an address and a pool. Their order does not matter.
         mss: the largest TCP segment (bytes of payload) that clients may send and are sent, by virtual server's name.
-        snat_address: the address that connections to the real servers come from, by virtual server's name; for those without
-            one the kernel takes the first address of the interface that leads there.
 
     Returns:
         One, or none when there are no virtual servers: then no HAProxy is needed.
@@ -71,8 +66,7 @@ def compile_services(
         ValueError: one of `served` has no address or no pool.
     """
     blocks = [
-        "\n".join([*_frontend(config, v, mss.get(v.name)), *_backend(config, v, snat_address.get(v.name))])
-        for v in sorted(served, key=lambda v: v.id)
+        "\n".join([*_frontend(config, v, mss.get(v.name)), *_backend(config, v)]) for v in sorted(served, key=lambda v: v.id)
     ]
     return (HaproxyIntent("\n\n".join(blocks) + "\n"),) if blocks else ()
 
@@ -102,13 +96,12 @@ def _frontend(config: Config, server: VirtualServer, mss: int | None) -> Iterato
     yield f"  default_backend {_backend_name(server)}"
 
 
-def _backend(config: Config, server: VirtualServer, snat_address: IPv4Address | None) -> Iterator[str]:
+def _backend(config: Config, server: VirtualServer) -> Iterator[str]:
     pool = _pool(config, server)
     yield f"# {_path('virtual_server', server.name)}, {_path('server_pool', pool.name)}"
     yield f"backend {_backend_name(server)} from {server.type}"
     yield from (f"  {line}" for line in _BALANCE[pool.load_balance])
-    if snat_address is not None:
-        yield f"  source {snat_address}"
+    # No `source`: the kernel takes the address of the interface that leads to the server, which is what auto-snat means.
     yield from _servers(config, server, pool)
 
 

@@ -85,7 +85,7 @@ class Site:
         )
         listener = Listener(address or self.address, self.port)
         server = VirtualServer("l7 网", id=7, server_pool="web", ip=listener, auto_snat=True, **settings)  # type: ignore[arg-type]
-        (intent,) = compile_services(config, [server], {server.name: 1400}, {server.name: self.address})
+        (intent,) = compile_services(config, [server], {server.name: 1400})
         return intent
 
     def get(self) -> str:

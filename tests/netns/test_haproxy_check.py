@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
@@ -66,7 +65,7 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> HaproxyDriver:
 def test_hostile_names_are_accepted(driver: HaproxyDriver, config: Config, mss: int | None) -> None:
     names = config.virtual_server
     clamp = {} if mss is None else dict.fromkeys(names, mss)
-    (intent,) = compile_services(config, names.values(), clamp, dict.fromkeys(names, IPv4Address("192.0.2.1")))
+    (intent,) = compile_services(config, names.values(), clamp)
     driver.prepare({intent.key: intent})
 
 

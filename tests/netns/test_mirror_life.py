@@ -8,13 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.netns.mirror_net import CLIENT, RULE, TAP, TUNNEL, Mirrored, Net, capture, mirror_in, transfer, until
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 from hsadc.dataplane.bpf import clsact, loader, syscall
 from hsadc.dataplane.mirror import Mirror
 from hsadc.errors import ApplyError
+from tests.netns.mirror_net import CLIENT, RULE, TAP, TUNNEL, Mirrored, Net, capture, mirror_in, transfer, until
 
 pytestmark = pytest.mark.netns
 

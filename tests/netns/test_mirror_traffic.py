@@ -7,6 +7,8 @@ from dataclasses import replace
 from ipaddress import IPv4Address
 
 import pytest
+
+from hsadc.intent.mirror import TapIntent
 from tests.netns.mirror_net import (
     CLIENT,
     PORT,
@@ -20,8 +22,6 @@ from tests.netns.mirror_net import (
     transfer,
     until,
 )
-
-from hsadc.intent.mirror import TapIntent
 
 pytestmark = pytest.mark.netns
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from hsadc.cli.show.table import table
@@ -11,28 +10,39 @@ from hsadc.cli.show.table import table
 if TYPE_CHECKING:
     from hsadc.cli.session import Session
 
+_RULE = ("Matched", "Matched bytes", "Copied", "Failed", "Fragments")
+_TUNNEL = ("Sent", "Sent bytes", "Split", "No route", "No neighbour", "Oversize", "Not IP", "Analyzer", "Refused")
+
 
 def do_show_mirror_counters(session: Session) -> Iterable[str]:
-    """What each virtual server's rule matched, and what became of the copies of each tunnel interface."""
+    """In packets, unless bytes are said: what each virtual server's rule matched, and what became of the copies.
+
+    A copy is counted once: as sent, or under the reason why it was dropped (all columns from `No route` on). Copies that were
+    split count as sent, each piece once.
+    """
     if (dataplane := session.device.dataplane) is None:
         return ("The dataplane is off: nothing is mirrored.",)
     counters = dataplane.mirror_counters()
     names = {v.id: v.name for v in session.device.running.virtual_server.values()}
-    rules = [(names.get(number, "-"), number, *_values(c)) for number, c in sorted(counters.rules.items())]
-    tunnels = [(name, *_values(c)) for name, c in sorted(counters.tunnels.items())]
+    rules = [
+        (names.get(number), number, r.matched_packets, r.matched_bytes, r.cloned, r.clone_failed, r.fragmented)
+        for number, r in sorted(counters.rules.items())
+    ]
+    tunnels = [
+        (
+            name,
+            t.sent_packets,
+            t.sent_bytes,
+            t.split,
+            t.no_route,
+            t.no_neighbour,
+            t.oversize,
+            t.not_ip,
+            t.analyzer,
+            t.encapsulation,
+        )
+        for name, t in sorted(counters.tunnels.items())
+    ]
     if not rules and not tunnels:
         return ("Nothing is mirrored.",)
-    return [
-        *table(("Virtual server", "Id", *_heads(next(iter(counters.rules.values()), None))), rules),
-        "",
-        *table(("Tunnel interface", *_heads(next(iter(counters.tunnels.values()), None))), tunnels),
-    ]
-
-
-def _heads(counters: object) -> list[str]:
-    """The counters' names as column heads: `sent_packets` is `Sent packets`."""
-    return [] if counters is None else [f.name.replace("_", " ").capitalize() for f in fields(counters)]  # type: ignore[arg-type]
-
-
-def _values(counters: object) -> list[int]:
-    return [getattr(counters, f.name) for f in fields(counters)]  # type: ignore[arg-type]
+    return [*table(("Virtual server", "Id", *_RULE), rules), "", *table(("Interface", *_TUNNEL), tunnels)]

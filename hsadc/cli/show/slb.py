@@ -18,29 +18,15 @@ def do_show_virtual_server(session: Session, name: str | None = None) -> Iterabl
     """Virtual servers, whether they are in force, and what they have carried."""
     dataplane = session.device.dataplane
     statistics = dataplane.virtual_servers() if dataplane else {}
-    head = (
-        "Virtual server",
-        "Id",
-        "Type",
-        "IP address",
-        "Port",
-        "State",
-        "Pool",
-        "Mirror",
-        "Sessions",
-        "Total",
-        "Requests",
-        "In bytes",
-        "Out bytes",
-    )
     rows = []
     for v in _chosen(session, "virtual_server", name):
         c = statistics[v.id].clients if v.id in statistics else None
-        counted = (c.sessions_current, c.sessions_total, c.requests_total, c.bytes_in, c.bytes_out) if c else (None,) * 5
-        address, port = (v.ip.address, v.ip.port) if v.ip else (None, None)
+        counted = (c.sessions_current, c.sessions_total, c.bytes_in, c.bytes_out) if c else (None,) * 4
+        address = f"{v.ip.address}:{v.ip.port}" if v.ip else None
         reason = reason_not_served(v)
         state = "up" if c and not reason else f"down ({reason or 'not served'})"
-        rows.append((v.name, v.id, v.type, address, port, state, v.server_pool, v.mirror_traffic, *counted))
+        rows.append((v.name, v.id, v.type, address, state, v.server_pool, v.mirror_traffic, *counted))
+    head = ("Virtual server", "Id", "Type", "Address", "State", "Pool", "Mirror", "Sessions", "Total", "In bytes", "Out bytes")
     return table(head, rows)
 
 

@@ -61,11 +61,10 @@ CASES: dict[str, list[VirtualServer]] = {
     ],
 }
 MSS = {"l7-http": 1396}
-SNAT = {"l7-http": ADC, "l4": ADC, "first": IPv4Address("192.168.131.3")}
 
 
 def services(served: list[VirtualServer]) -> str:
-    (intent,) = compile_services(CONFIG, served, MSS, SNAT)
+    (intent,) = compile_services(CONFIG, served, MSS)
     return intent.services
 
 
@@ -86,7 +85,7 @@ def test_no_virtual_server_needs_no_haproxy() -> None:
     assert compile_services(CONFIG, [], {}) == ()
 
 
-def test_without_a_source_address_the_kernel_chooses() -> None:
+def test_the_kernel_chooses_the_source_address() -> None:
     (intent,) = compile_services(CONFIG, [ARTICLE], {})
     assert "source" not in intent.services
     assert "mss" not in intent.services
