@@ -135,7 +135,7 @@ def parse_ssh(text: str) -> tuple[str, int] | None:
 def _only_one(state_dir: Path) -> Iterator[None]:
     """Hold the state directory's lock; the kernel releases it however the process ends."""
     try:
-        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        state_dir.mkdir(mode=0o711, parents=True, exist_ok=True)  # the group `hsadc` must get to the control socket
         lock = os.open(state_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as e:
         raise ApplyError(f"open state directory {state_dir}", e.strerror or str(e)) from e

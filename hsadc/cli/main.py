@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -127,18 +127,19 @@ def _exec(options: argparse.Namespace) -> int:
     from hsadc.cli.batch import run_batch
     from hsadc.cli.control import RemoteShell
 
+    lines = None if options.file is None else _lines_of(options.file)
     with RemoteShell(options.state_dir / "control.sock", batch=True) as shell:
-        return run_batch(shell, _exec_lines(options), _write)
+        status = run_batch(shell, options.lines, _write)
+        if status or lines is None:
+            return status
+        shell.run("configure")  # before the batch, so that its line numbers are the file's
+        return run_batch(shell, lines, _write)
 
 
-def _exec_lines(options: argparse.Namespace) -> Iterable[str]:
+def _lines_of(file: Path) -> Sequence[str]:
     from hsadc.config.store import read_text
 
-    yield from options.lines
-    if options.file is not None:
-        yield "configure"
-        text = sys.stdin.read() if str(options.file) == "-" else read_text(options.file)
-        yield from (line.removesuffix("\r") for line in text.split("\n"))
+    return (sys.stdin.read() if str(file) == "-" else read_text(file)).split("\n")
 
 
 def _shell(options: argparse.Namespace) -> int:
