@@ -8,13 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from mirror_net import CLIENT, RULE, TAP, TUNNEL, Mirrored, Net, capture, mirror_in, transfer, until
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 from hsadc.dataplane.bpf import clsact, loader, syscall
 from hsadc.dataplane.mirror import Mirror
 from hsadc.errors import ApplyError
+from tests.netns.mirror_net import CLIENT, RULE, TAP, TUNNEL, Mirrored, Net, capture, mirror_in, transfer, until
 
 pytestmark = pytest.mark.netns
 
@@ -36,7 +36,7 @@ def leave_a_mirror(net, patch=""):
     """A process makes a mirror and is killed without a chance to clean up."""
     script = f"""
 import os, signal
-from mirror_net import RULE, TAP, TUNNEL
+from tests.netns.mirror_net import RULE, TAP, TUNNEL
 from hsadc.dataplane.bpf import loader
 from hsadc.dataplane.mirror import Mirror
 {patch}
@@ -236,7 +236,7 @@ def test_a_tunnel_that_cannot_be_made_leaves_nothing(net, monkeypatch):
 
 def test_two_capabilities_suffice(net):
     script = """
-from mirror_net import RULE, TAP, TUNNEL
+from tests.netns.mirror_net import RULE, TAP, TUNNEL
 from hsadc.dataplane.mirror import Mirror
 mirror = Mirror()
 mirror.tunnels.create(TUNNEL)

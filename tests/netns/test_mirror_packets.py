@@ -3,11 +3,12 @@
 from dataclasses import asdict, replace
 
 import pytest
-from mirror_net import RULE, TUNNEL, Net, mirror_in, run_program
 from scapy.layers.inet import ICMP, IP, TCP, UDP, IPOption_NOP
 from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import ARP, GRE, Dot1AD, Dot1Q, Ether
 from scapy.packet import Raw
+
+from tests.netns.mirror_net import RULE, TUNNEL, Net, mirror_in, run_program
 
 pytestmark = pytest.mark.netns
 

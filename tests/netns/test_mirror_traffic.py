@@ -7,7 +7,9 @@ from dataclasses import replace
 from ipaddress import IPv4Address
 
 import pytest
-from mirror_net import (
+
+from hsadc.intent.mirror import TapIntent
+from tests.netns.mirror_net import (
     CLIENT,
     PORT,
     RULE,
@@ -20,8 +22,6 @@ from mirror_net import (
     transfer,
     until,
 )
-
-from hsadc.intent.mirror import TapIntent
 
 pytestmark = pytest.mark.netns
 
