@@ -227,7 +227,7 @@ class Mirrored:
             earlier = (sequence - self._latest.get(flow, sequence)) % 2**32 >= 2**31
             if earlier and not any(first <= sequence < first + len(d) for first, d in self._segments[flow].items()):
                 self.reordered += 1  # bytes that were not seen before: no retransmission
-            self._segments[flow][sequence] = data
+            self._segments[flow][sequence] = max(data, self._segments[flow].get(sequence, b""), key=len)  # retransmitted in part
             self._latest[flow] = sequence
 
     def stream(self, source):

@@ -236,7 +236,7 @@ def test_a_tunnel_that_cannot_be_made_leaves_nothing(net, monkeypatch):
 
 def test_two_capabilities_suffice(net):
     script = """
-from mirror_net import RULE, TAP, TUNNEL
+from tests.netns.mirror_net import RULE, TAP, TUNNEL
 from hsadc.dataplane.mirror import Mirror
 mirror = Mirror()
 mirror.tunnels.create(TUNNEL)
