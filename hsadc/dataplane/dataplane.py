@@ -59,10 +59,11 @@ class Dataplane:
         Raises:
             ApplyError: a step failed, and the machine is as before.
         """
-        outcome = self._reconcile(intent)
-        self._intent = intent
+        # First those that watch: a next hop may be found, and HAProxy may end, while the rest is still being made.
         self._mirror.start_watching()
         self._supervisor.start()
+        outcome = self._reconcile(intent)
+        self._intent = intent
         return outcome
 
     def stop(self) -> None:
