@@ -40,9 +40,9 @@ def describe(frame: bytes) -> tuple[str, ...]:
     http = HTTP(bytes(tcp.payload))
     key = f"  key {gre.key}" if gre.key_present else ""
     lines = [
-        f"IP    {outer.src} > {outer.dst}  ttl {outer.ttl}  protocol {outer.sprintf('%IP.proto%')}  {outer.len} bytes",
-        f"GRE   version {gre.version}  carries {gre.sprintf('%GRE.proto%')}{key}",
-        f"IP    {inner.src} > {inner.dst}  ttl {inner.ttl}  protocol {inner.sprintf('%IP.proto%')}  {inner.len} bytes",
+        f"IP    {outer.src} > {outer.dst}  ttl {outer.ttl}  protocol {outer.proto}  {outer.len} bytes",
+        f"GRE   version {gre.version}  carries 0x{gre.proto:04x}{key}",
+        f"IP    {inner.src} > {inner.dst}  ttl {inner.ttl}  protocol {inner.proto}  {inner.len} bytes",
         f"TCP   {tcp.sport} > {tcp.dport}  flags {tcp.flags}  seq {tcp.seq}  ack {tcp.ack}  {len(tcp.payload)} bytes of data",
     ]
     if HTTPRequest in http:

@@ -21,9 +21,9 @@ def test_the_first_of_each_kind_is_picked_in_the_order_of_arrival():
 
 def test_a_request_is_described_header_by_header():
     assert describe(frame(tcp(GET, seq=7, ip_id=3))) == (
-        "IP    192.168.131.2 > 192.168.141.2  ttl 63  protocol gre  139 bytes",
-        "GRE   version 0  carries IPv4",
-        "IP    192.168.131.1 > 192.168.131.2  ttl 64  protocol tcp  115 bytes",
+        "IP    192.168.131.2 > 192.168.141.2  ttl 63  protocol 47  139 bytes",
+        "GRE   version 0  carries 0x0800",
+        "IP    192.168.131.1 > 192.168.131.2  ttl 64  protocol 6  115 bytes",
         "TCP   40000 > 8087  flags PA  seq 7  ack 1  75 bytes of data",
         "HTTP  GET /bytes/20 HTTP/1.1  Host: 192.168.131.2:8087",
     )
@@ -31,7 +31,7 @@ def test_a_request_is_described_header_by_header():
 
 def test_a_response_is_described_with_who_gave_it():
     lines = describe(frame(tcp(ANSWER, up=False), gre=GRE(proto=0x0800, key_present=1, key=142)))
-    assert lines[1] == "GRE   version 0  carries IPv4  key 142"
+    assert lines[1] == "GRE   version 0  carries 0x0800  key 142"
     assert lines[-1] == "HTTP  HTTP/1.1 200 OK  X-Real-Server: rs34"
 
 
