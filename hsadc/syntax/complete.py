@@ -45,7 +45,7 @@ def candidates(root: Node, line: str, names: LiveNames) -> list[Candidate]:
     for word, help_ in node.helps:
         for c in _of(node, word, help_, last, names):
             found.setdefault(c.word, c)
-    if node.form and not last:
+    if node.form and (node.in_text or not last):
         found["<cr>"] = Candidate("<cr>", "", True)
     return sorted(found.values(), key=lambda c: (c.placeholder, c.word))
 

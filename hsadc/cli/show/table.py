@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from wcwidth import wcswidth
+from hsadc.syntax.width import cells as width_of
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
     """Lines of a table: a head, a rule, and a line for each row; numbers stand on the right of their column."""
     cells = [list(head), *([("-" if c is None else str(c)) for c in row] for row in rows)]
-    widths = [max(wcswidth(line[n]) for line in cells) for n in range(len(head))]
+    widths = [max(width_of(line[n]) for line in cells) for n in range(len(head))]
     numbers = [
         len(cells) > 1 and all(line[n].lstrip("-").isdigit() or line[n] == "-" for line in cells[1:]) for n in range(len(head))
     ]
@@ -22,5 +22,5 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str
 
 
 def _pad(cell: str, width: int, right: bool) -> str:
-    blanks = " " * (width - wcswidth(cell))
+    blanks = " " * (width - width_of(cell))
     return blanks + cell if right else cell + blanks
