@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 import threading
 from pathlib import Path
 
@@ -20,6 +21,14 @@ from tests.unit.config.strategies import valid_configs
 
 NOWHERE = Path("/nonexistent")
 TUNNEL = 'interface ethernet0/0\nip address 10.0.0.1/24\ntunnel gre "t"\nsource interface ethernet0/0\ndestination {}\n'
+
+
+@pytest.fixture
+def threads_take_turns_often():
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(interval)
 
 
 @pytest.fixture
@@ -95,23 +104,26 @@ def test_what_is_contradictory_never_reaches_the_dataplane(device, plane, lines,
 def test_whichever_step_fails_all_is_as_before(device, plane):
     configure(device, FULL)
     running, intent, objects, failures = device.running, plane.intent, plane.objects, 0
-    while True:
-        plane.fail_at = failures
-        try:
-            configure(
-                device, "interface ethernet0/0\nmtu 1300\nno ip address 10.0.1.1/24 secondary\nno ip route 0.0.0.0/0 10.0.0.254"
-            )
-            break
-        except ApplyError as e:
-            failures += 1
-            assert str(e).endswith(": no space left on device; nothing was changed")
-            assert device.running is running
-            assert plane.intent is intent
-            assert plane.objects == objects
+    change = "interface ethernet0/0\nmtu 1300\nno ip address 10.0.1.1/24 secondary\nno ip route 0.0.0.0/0 10.0.0.254"
+    while (error := refused(device, plane, change, failures)) is not None:
+        failures += 1
+        assert error.endswith(": no space left on device; nothing was changed")
+        assert device.running is running
+        assert plane.intent is intent
+        assert plane.objects == objects
     assert failures == plane.steps
     assert failures > 7
     assert device.running.ethernet["ethernet0/0"].mtu == 1300
     assert plane.objects != objects
+
+
+def refused(device, plane, lines, fail_at):
+    plane.fail_at = fail_at
+    try:
+        configure(device, lines)
+    except ApplyError as e:
+        return str(e)
+    return None
 
 
 @settings(max_examples=60, deadline=None)
@@ -136,7 +148,7 @@ def test_a_commit_and_the_commit_of_the_old_one_are_as_before(first, second, fai
     assert not any(plane.objects.values())
 
 
-def test_threads_lose_nothing_of_each_other(device):
+def test_threads_lose_nothing_of_each_other(device, threads_take_turns_often):
     def work(name):
         for n in range(200):
             configure(device, [f'slb real-server "{name}-{n}"', f"weight {n % 255 + 1}"])
@@ -166,7 +178,7 @@ def test_a_change_sees_what_was_committed_while_it_waited(device, plane):
     assert list(device.running.real_server) == ["first"]
 
 
-def test_readers_never_see_half_a_change(device):
+def test_readers_never_see_half_a_change(device, threads_take_turns_often):
     configure(device, 'slb real-server "a"\nslb real-server "b"')
     torn, done = [], threading.Event()
 
