@@ -15,7 +15,7 @@ from hsadc.syntax.nodes import Command
 
 LINE_LENGTH = 65536
 MOST_MISTAKES = 100
-_NOT_TEXT = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff\ufffd]")  # surrogates are bytes that were no UTF-8
+_NOT_TEXT = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\ud800-\udfff\ufffd]")  # surrogates are bytes that were no UTF-8
 
 
 @dataclass(frozen=True, slots=True)

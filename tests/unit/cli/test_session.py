@@ -215,7 +215,8 @@ class TestErrors:
         ]
 
     @pytest.mark.parametrize(
-        "line", ["hostname x\x00", "description \x1b[2J", "show \udcff", "description \ud800", "hostname \ufffd", "x" * 70000]
+        "line",
+        ["hostname x\x00", "description \x1b[2J", "show \udcff", "description \ud800", "hostname \ufffd", "\x9b2J", "x" * 70000],
     )
     def test_what_is_no_text_is_refused_and_the_answer_can_be_printed(self, session, device, line):
         run(session, "configure", "tunnel gre x")
