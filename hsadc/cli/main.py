@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import sys
 from collections.abc import Callable, Sequence
@@ -24,6 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit status: 0, or 1 after one line on standard error that says what is wrong.
     """
     options = _parser().parse_args(argv)
+    _accept_any_bytes()
     try:
         run: Callable[[argparse.Namespace], int] = options.run
         return run(options)
@@ -88,6 +90,13 @@ def _add_state_dir(parser: argparse.ArgumentParser) -> None:
     default = STATE_DIR if parser.prog == "hsadc" else argparse.SUPPRESS
     text = f"where the device keeps its files [{STATE_DIR}]"
     parser.add_argument("--state-dir", type=Path, metavar="DIR", default=default, help=text)
+
+
+def _accept_any_bytes() -> None:
+    """Input that is no text becomes U+FFFD, which is refused as any wrong line; what the terminal's encoding lacks is escaped."""
+    for stream, errors in ((sys.stdin, "replace"), (sys.stdout, "backslashreplace")):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=errors)
 
 
 def _write(line: str) -> None:

@@ -5,25 +5,17 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Sequence
 
-from wcwidth import wcswidth
-
 from hsadc.cli.commands import COMMANDS
 from hsadc.cli.shell import Choice, Completion, Reply
 from hsadc.config.commit import Device
 from hsadc.config.edits import Edit, Edits
-from hsadc.errors import (
-    AmbiguousCommand,
-    CommandError,
-    ConfigError,
-    HsadcError,
-    IncompleteCommand,
-    UnknownCommand,
-)
+from hsadc.errors import AmbiguousCommand, CommandError, HsadcError, IncompleteCommand, UnknownCommand
 from hsadc.syntax.complete import Candidate, candidates, last_word
 from hsadc.syntax.grammar import section_of
 from hsadc.syntax.load import check_line
 from hsadc.syntax.match import match_in
 from hsadc.syntax.nodes import Command, Node
+from hsadc.syntax.width import blank, cells
 
 log = logging.getLogger(__name__)
 
@@ -151,7 +143,7 @@ class Session:
     _MOVES = {"leave": leave, "to_exec": to_exec, "enter_config": _enter_config}  # noqa: RUF012  the class's own methods
 
     def _explain(self, error: CommandError, line: str) -> list[str]:
-        margin = " " * (_cells(self.prompt) + _cells(line[: error.column]))
+        margin = blank(self.prompt + line[: error.column])
         if isinstance(error, AmbiguousCommand):
             return [f"{margin}^-----{error}", f'% Ambiguous command: "{line.strip()}"']
         if isinstance(error, IncompleteCommand):
@@ -168,8 +160,8 @@ class Session:
             return ["% Unrecognized command"]
         if last_word(line) and not any(c.placeholder for c in found):
             return ["  ".join(c.word for c in found)]
-        width = max(_cells(c.word) for c in found)
-        return [f"  {c.word}{' ' * (width - _cells(c.word))}  {c.text}".rstrip() for c in found]
+        width = max(cells(c.word) for c in found)
+        return [f"  {c.word}{' ' * (width - cells(c.word))}  {c.text}".rstrip() for c in found]
 
     def choices(self, line: str) -> list[Choice]:
         """What may stand at the end of the line; nothing when the line is wrong."""
@@ -203,8 +195,6 @@ class Session:
         except CommandError as e:
             half_typed = isinstance(e, UnknownCommand) and last_word(line) and e.column + len(last_word(line)) == len(line)
             return None if half_typed and self.choices(line) else e.column
-        except ConfigError:
-            return None
         return None
 
     def _candidates(self, line: str) -> list[Candidate]:
@@ -227,8 +217,3 @@ def _common_beginning(words: Sequence[str]) -> str:
         if any(w[n] != c for w in others):
             return shortest[:n]
     return shortest
-
-
-def _cells(text: str) -> int:
-    """Columns that the text takes on a terminal; characters without a width count as none."""
-    return max(0, wcswidth(text))

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from hsadc.config.store import read_text
 from hsadc.config.validate import validate
-from hsadc.errors import CommandError, HsadcError
+from hsadc.errors import CommandError
 from hsadc.syntax.grammar import Grammar
 from hsadc.syntax.load import load
+from hsadc.syntax.width import blank
 
 SHOWN = 160
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")  # a file from elsewhere does not get to drive the terminal
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +43,10 @@ class Finding:
         yield f"{self.file}:{self.line}:{self.column}: {self.message}" if self.line else f"{self.file}: {self.message}"
         if self.text:
             start = max(0, self.column - 1 - SHOWN // 2)
-            yield "  " + self.text[start : start + SHOWN].replace("\t", " ")
-            yield (
-                "  " + " " * (self.column - 1 - start) + "^" + (f" expected {', '.join(self.expected)}" if self.expected else "")
-            )
+            text = _CONTROL.sub(" ", self.text)
+            yield f"  {text[start : start + SHOWN]}"
+            expected = f" expected {', '.join(self.expected)}" if self.expected else ""
+            yield f"  {blank(text[start : self.column - 1])}^{expected}"
 
 
 def check_file(grammar: Grammar, path: Path) -> list[Finding]:
@@ -61,9 +64,5 @@ def check_file(grammar: Grammar, path: Path) -> list[Finding]:
         findings.append(Finding(str(path), mistake.line, mistake.column, str(mistake.error), text, expected))
     if not findings:
         for section, name, error in validate(loaded.config):
-            findings.append(Finding(str(path), loaded.places.get((section, name), 0), 1, _message(error)))
+            findings.append(Finding(str(path), loaded.places.get((section, name), 0), 1, str(error)))
     return findings
-
-
-def _message(error: HsadcError) -> str:
-    return str(error)

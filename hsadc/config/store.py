@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from hsadc.errors import ApplyError, ConfigError
@@ -22,7 +23,12 @@ class StartupFile:
         Raises:
             ConfigError: it cannot be read, or is not text.
         """
-        return read_text(self.path) if self.path.exists() else None
+        try:
+            return read_text(self.path)
+        except ConfigError as e:
+            if isinstance(e.__cause__, FileNotFoundError):
+                return None
+            raise
 
     def write(self, text: str) -> None:
         """Replace it: written beside, flushed to the disk, renamed, and the folder flushed too.
@@ -33,18 +39,25 @@ class StartupFile:
         beside = self.path.with_name(f".{self.path.name}.new")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, MODE), "w", encoding="utf-8") as file:
+            beside.unlink(missing_ok=True)  # of a save that was interrupted, or put there by somebody else
+            with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, MODE), "w", encoding="utf-8") as file:
                 file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
             beside.replace(self.path)
-            folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+            _flush_folder(self.path.parent)
         except OSError as e:
+            with suppress(OSError):
+                beside.unlink(missing_ok=True)
             raise ApplyError(f"save {self.path}", e.strerror or str(e)) from e
+
+
+def _flush_folder(path: Path) -> None:
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def read_text(path: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ from hsadc.syntax.nodes import Node
 from hsadc.syntax.words import quote, split_words
 
 MOST_NAMES = 100
+_HALF_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*\\?')
 
 
 class Candidate(NamedTuple):
@@ -45,7 +47,7 @@ def candidates(root: Node, line: str, names: LiveNames) -> list[Candidate]:
     for word, help_ in node.helps:
         for c in _of(node, word, help_, last, names):
             found.setdefault(c.word, c)
-    if node.form and not last:
+    if node.form and (node.in_text or not last):
         found["<cr>"] = Candidate("<cr>", "", True)
     return sorted(found.values(), key=lambda c: (c.placeholder, c.word))
 
@@ -71,7 +73,7 @@ def _fits(node: Node, name: str, last: str) -> bool:
     terminals = [*node.typed, *node.free, *([node.rest] if node.rest else [])]
     terminal = next(t for t, _ in terminals if t.name == name)
     if not terminal.matches(last):
-        return terminal.free and last.startswith('"')
+        return terminal.free and _HALF_QUOTED.fullmatch(last) is not None
     try:
         terminal.parse(last)
     except CommandError:

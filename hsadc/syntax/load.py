@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from hsadc.syntax.nodes import Command
 
 LINE_LENGTH = 65536
 MOST_MISTAKES = 100
+_NOT_TEXT = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\ud800-\udfff\ufffd]")  # surrogates are bytes that were no UTF-8
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +96,8 @@ def check_line(line: str) -> None:
     """
     if len(line) > LINE_LENGTH:
         raise BadValue(f"the line has {len(line)} characters, at most {LINE_LENGTH} are possible")
-    bad = next((i for i, c in enumerate(line) if (c < " " and c != "\t") or c in "\x7f\ufffd"), None)
-    if bad is not None:
-        raise BadValue(f"the character {line[bad]!a} cannot be part of a configuration: is this a text file?", bad)
+    if bad := _NOT_TEXT.search(line):
+        raise BadValue(f"the character {bad[0]!a} cannot be part of a configuration: is this a text file?", bad.start())
 
 
 def _carry_out(editor: Editor, command: Command, line: str) -> None:

@@ -66,7 +66,7 @@ def walk(root: Node, line: str, words: Sequence[str]) -> tuple[Node, list[Any]]:
             except CommandError as e:
                 raise _placed(e, line, index) from None
             values += found
-            if node.rest is not None and following is node.rest[1]:
+            if following.in_text:
                 return following, values
         node = following
     return node, values

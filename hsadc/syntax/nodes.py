@@ -63,6 +63,7 @@ class Node:
         free: names, which may be any word.
         rest: text up to the end of the line.
         form: the command, when the line may end here.
+        in_text: True within text up to the end of the line: more words change nothing.
         helps: what `?` shows here: the keyword, enumerated word or terminal's name, and its help.
     """
 
@@ -73,6 +74,7 @@ class Node:
     free: list[tuple[Terminal, Node]] = field(default_factory=list)
     rest: tuple[Terminal, Node] | None = None
     form: Form | None = None
+    in_text: bool = False
     helps: list[tuple[str, Help]] = field(default_factory=list)
 
     @property
@@ -148,7 +150,7 @@ class NodeBuilder:
         terminal = self.terminals[name]
         node.helps.append((name, h))
         if terminal.rest:
-            node.rest = (terminal, child)
+            node.rest, child.in_text = (terminal, child), True
         else:
             (node.free if terminal.free else node.typed).append((terminal, child))
 

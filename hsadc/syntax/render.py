@@ -51,16 +51,15 @@ class Renderer:
                 return line
         raise ValueError(f"the grammar has no line for {command}")
 
-    def config(self, config: Config, section: str | None = None, name: str | None = None) -> Iterator[str]:
-        """The lines of a configuration; with `section` those of its blocks, with `name` too those of one block."""
+    def config(self, config: Config) -> Iterator[str]:
+        """The lines of a configuration."""
         for f in fields(config):
-            if f.name not in SECTIONS:
-                if section is None:
-                    yield from map(self.command, _commands(settings(Config)[f.name], f.name, getattr(config, f.name)))
-            elif section in (None, f.name):
-                for block in getattr(config, f.name).values():
-                    if name in (None, block.name):
-                        yield from self.block(f.name, block)
+            value = getattr(config, f.name)
+            if f.name in SECTIONS:
+                for block in value.values():
+                    yield from self.block(f.name, block)
+            else:
+                yield from map(self.command, _commands(settings(Config)[f.name], f.name, value))
 
     def block(self, section: str, block: Any) -> Iterator[str]:
         """The lines of one block, from its head to `exit`."""

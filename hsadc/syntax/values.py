@@ -18,7 +18,7 @@ from hsadc.syntax.password import hash_password
 from hsadc.syntax.words import quote, split_words, unquote
 
 NAME_LENGTH = 63
-_CONTROL = re.compile(r"[\x00-\x1f\x7f\u0085\u2028\u2029]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 @dataclass(frozen=True, slots=True)

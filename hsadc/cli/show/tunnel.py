@@ -30,8 +30,8 @@ def do_show_tunnel_gre(session: Session, name: str | None = None) -> Iterable[st
 
 def _configured(tunnel: GreTunnel) -> Iterable[str]:
     yield f"source {tunnel.source or 'not set'}, destination {tunnel.destination or 'not set'}"
-    egress = tunnel.interface or "as the routing table says"
-    yield f"leaves by {egress}, {'no key' if tunnel.key is None else f'key {tunnel.key}'}"
+    egress = f"by {tunnel.interface}" if tunnel.interface else "as the routing table says"
+    yield f"leaves {egress}, {'no key' if tunnel.key is None else f'key {tunnel.key}'}"
     if tunnel.description:
         yield f"description {tunnel.description}"
 

@@ -17,7 +17,7 @@ from hsadc.model.server_pool import PoolMember, ServerPool
 from hsadc.model.tunnel import GreTunnel
 from hsadc.model.virtual_server import Listener, VirtualServer
 
-forbidden = "".join(map(chr, range(32))) + "\x7f\u0085\u2028\u2029\ufffd"
+forbidden = "".join(map(chr, range(32))) + "".join(map(chr, range(0x7F, 0xA0))) + "\u2028\u2029\ufffd"
 texts = st.text(st.characters(exclude_characters=forbidden, exclude_categories=["Cs"]), min_size=1, max_size=63)
 names = st.sampled_from(["no", "exit", '"', "\\", 'a"b', " ", "中文", "x y", "!", "?", "|", "gre", "1.2.3.4", "<cr>"]) | texts
 addresses = st.integers(0, 2**32 - 1).map(IPv4Address)

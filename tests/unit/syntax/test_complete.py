@@ -42,6 +42,11 @@ def words(mode, line):
         ("server_pool", "load-balance ", ["least-connection", "round-robin", "source-hash"]),
         ("server_pool", "load-balance r", ["round-robin"]),
         ("exec", "save x", ["LINE"]),
+        ("exec", "save x y", ["<cr>"]),
+        ("exec", "save x y ", ["<cr>"]),
+        ("exec", 'show tunnel gre "to a', ["WORD"]),
+        ("exec", 'show tunnel gre "to-a"x', []),
+        ("exec", 'show tunnel gre "x\\', ["WORD"]),
     ],
 )
 def test_candidates(mode, line, expected):

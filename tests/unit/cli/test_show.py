@@ -1,0 +1,309 @@
+"""Every show command: on an empty and on a full configuration, with and without a dataplane."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from wcwidth import wcswidth
+
+from hsadc.cli.commands import COMMANDS
+from hsadc.cli.session import Session
+from hsadc.cli.show.table import table
+from tests.unit.config.memory import FULL, MemoryDataplane, adc, configure
+from tests.unit.syntax.strategies import names
+
+COMMAND_LINES = {
+    "show_running_config": "show running-config",
+    "show_startup_config": "show startup-config",
+    "show_version": "show version",
+    "show_privilege": "show privilege",
+    "show_interface": "show interface",
+    "show_ip_route": "show ip route",
+    "show_tunnel_gre": "show tunnel gre",
+    "show_virtual_server": "show slb virtual-server",
+    "show_server_pool": "show slb server-pool",
+    "show_real_server": "show slb real-server",
+    "show_mirror_counters": "show mirror counters",
+}
+
+
+@pytest.fixture(params=[None, MemoryDataplane], ids=["without a dataplane", "with a dataplane"])
+def device(request, tmp_path):
+    return adc(tmp_path, request.param and request.param())
+
+
+@pytest.fixture
+def kept(tmp_path):
+    """A device without a dataplane."""
+    device = adc(tmp_path)
+    configure(device, FULL)
+    return device
+
+
+@pytest.fixture
+def served(tmp_path):
+    """A device whose dataplane is in memory."""
+    device = adc(tmp_path, MemoryDataplane())
+    configure(device, FULL)
+    return device
+
+
+def show(device, line):
+    reply = Session(device).run(f"show {line}")
+    assert reply.ok, reply.lines
+    return list(reply.lines)
+
+
+def refused(device, line):
+    reply = Session(device).run(f"show {line}")
+    assert not reply.ok
+    return reply.lines
+
+
+def cells(lines, column):
+    """The cells below this head; columns are told apart as an eye does, by blanks that go from top to bottom."""
+    head, rule, *rows = map(_grid, lines)
+    width = rule.index(" ")
+    assert set(rule[:width]) == {"-"}
+    filled = "".join(".x"[any(line[n] != " " for line in (head, *rows))] for n in range(width))
+    for match in re.finditer(r"x+(?:\.x+)*", filled):
+        if "".join(head[slice(*match.span())]).strip() == column:
+            return ["".join(row[slice(*match.span())]).strip() for row in rows]
+    raise AssertionError(f"no column {column} in {''.join(head)}")
+
+
+def _grid(line):
+    """What stands in each column of the terminal; the second half of a wide character is empty."""
+    found = []
+    for c in line:
+        found += [c, ""][: wcswidth(c)]
+    return found + [" "] * 300
+
+
+def test_all_of_them_are_here():
+    assert set(COMMAND_LINES) == {name for name in COMMANDS if name.startswith("show_")}
+
+
+@pytest.mark.parametrize("line", COMMAND_LINES.values())
+@pytest.mark.parametrize("text", ["", FULL], ids=["empty", "full"])
+def test_each_answers_with_lines_that_can_be_printed(device, line, text):
+    configure(device, text)
+    for printed in Session(device).run(line).lines:
+        assert printed.isprintable()
+        assert printed == printed.rstrip()
+    assert Session(device).run(line).ok
+
+
+@pytest.mark.parametrize("line", COMMAND_LINES.values())
+def test_each_changes_nothing(device, line):
+    configure(device, FULL)
+    running = device.running
+    Session(device).run(line)
+    assert device.running is running
+
+
+class TestConfiguration:
+    def test_the_running_one_loads_again(self, kept, tmp_path):
+        lines = show(kept, "running-config")
+        assert lines[0] == 'hostname "edge"'
+        again = adc(tmp_path)
+        configure(again, lines)
+        assert again.running == kept.running
+
+    def test_the_startup_one(self, kept):
+        assert show(kept, "startup-config") == ["startup-config is not present"]
+        kept.save()
+        assert show(kept, "configuration startup") == show(kept, "configuration")
+        kept.startup.path.write_bytes(b"\xff")
+        assert refused(kept, "startup-config")[0].endswith("not a text file: byte 0 is not UTF-8")
+
+
+class TestVersion:
+    def test_without_a_dataplane(self, kept):
+        lines = show(kept, "version")
+        assert lines[0].startswith("hsadc software ADC, version ")
+        assert "Dataplane: none, configurations are kept but not applied" in lines
+        assert lines[-1].startswith("Uptime is ")
+
+    def test_with_one(self, served):
+        assert "Dataplane: BPF mirror, HAProxy 2.8.25, restarted 2 times, last error: exit status 139" in show(served, "version")
+
+
+class TestInterface:
+    def test_without_a_dataplane(self, kept):
+        lines = show(kept, "interface")
+        assert cells(lines, "Interface") == ["ethernet0/0", "ethernet0/1", "tunnel1", "tunnel2"]
+        assert cells(lines, "IP address") == ["10.0.0.1/24 10.0.1.1/24", "10.1.0.1/24", "-", "-"]
+        assert cells(lines, "Device") == ["-", "-", 'gre "隧道"', "-"]
+        assert cells(lines, "MTU") == ["-", "1400", "-", "-"]
+        assert cells(lines, "Link") == ["-"] * 4
+        assert cells(lines, "Description") == ["上联 uplink", "-", "-", "not bound"]
+
+    def test_with_one(self, served):
+        served.dataplane.unreachable = {"tunnel1"}
+        lines = show(served, "interface")
+        assert cells(lines, "Device") == ["eth0", "eth1", 'gre "隧道"', "-"]
+        assert cells(lines, "Link") == ["up", "up", "down", "-"]
+        assert cells(lines, "MTU") == ["1500", "1500", "1472", "-"]
+        assert cells(lines, "IP address")[0] == "10.0.0.1/24 10.0.1.1/24"
+
+    def test_ports_that_are_not_configured_are_shown_in_the_order_of_their_numbers(self, tmp_path):
+        from hsadc.intent.inventory import Device
+
+        device = adc(tmp_path, MemoryDataplane(*(Device(f"eth{n}") for n in range(12))))
+        assert cells(show(device, "interface"), "Interface") == [f"ethernet0/{n}" for n in range(12)]
+
+    def test_one(self, device):
+        configure(device, FULL)
+        assert cells(show(device, "interface ethernet0/1"), "Interface") == ["ethernet0/1"]
+        assert cells(show(device, "interface tun1"), "Interface") == ["tunnel1"]
+        assert refused(device, "interface ethernet0/7") == ("% Error: interface ethernet0/7: there is no such interface",)
+        assert refused(device, "interface tunnel7") == ("% Error: interface tunnel7: there is no such interface",)
+
+    def test_one_that_is_shut_down(self, device):
+        configure(device, FULL)
+        configure(device, "interface tunnel1\nshutdown\ninterface ethernet0/1\nshutdown")
+        assert cells(show(device, "interface"), "Admin") == ["up", "down", "down", "up"]
+        assert cells(show(device, "interface tunnel1"), "Link") == ["-"]
+
+
+class TestRoutes:
+    def test_without_a_dataplane(self, kept):
+        assert show(kept, "ip route")[1:] == ["S  0.0.0.0/0 [1] via 10.0.0.254", "S  10.20.0.0/16 [1] via 10.77.0.1"]
+
+    def test_with_one(self, served):
+        assert show(served, "ip route")[1:] == [
+            "S> 0.0.0.0/0 [1] via 10.0.0.254, eth0",
+            "C> 10.0.0.0/24 [0] is directly connected, eth0",
+            "C> 10.0.1.0/24 [0] is directly connected, eth0",
+            "C> 10.1.0.0/24 [0] is directly connected, eth1",
+            "K> 10.99.0.0/16 [100] via 10.0.0.99, eth0",
+            "S  10.20.0.0/16 [1] via 10.77.0.1, not in force",
+        ]
+
+
+class TestTunnels:
+    CONFIGURED = (
+        'tunnel gre "隧道"',
+        "  source ethernet0/0, destination 10.9.0.2",
+        "  leaves by ethernet0/0, key 7",
+        "  description to the analyzer",
+    )
+    SPARE = (
+        'tunnel gre "spare"',
+        "  source not set, destination not set",
+        "  leaves as the routing table says, no key",
+        "  no interface is bound to it",
+    )
+
+    def test_without_a_dataplane(self, kept):
+        assert show(kept, "tunnel gre") == [*self.CONFIGURED, "  interface tunnel1: not in force", *self.SPARE]
+
+    def test_one(self, kept):
+        assert show(kept, "tunnel gre spare") == [*self.SPARE]
+        assert refused(kept, "tunnel gre x") == ('% Error: tunnel gre "x": there is no such object',)
+
+    def test_in_force(self, served):
+        assert show(served, "tunnel gre 隧道") == [
+            *self.CONFIGURED,
+            "  interface tunnel1: up",
+            "    outer addresses 10.0.0.1 > 10.9.0.2, at most 1500 bytes",
+            "    next hop 10.0.0.254 (02:00:00:00:00:fe) by eth0",
+            "    90 packets, 60000 bytes sent; dropped: 9 oversize",
+        ]
+
+    def test_an_analyzer_that_cannot_be_reached(self, served):
+        served.dataplane.unreachable = {"tunnel1"}
+        lines = show(served, "tunnel gre 隧道")
+        assert "  interface tunnel1: down (no route)" in lines
+        assert not any("next hop" in line for line in lines)
+
+
+class TestLoadBalancing:
+    def test_virtual_servers_without_a_dataplane(self, kept):
+        lines = show(kept, "slb virtual-server")
+        assert cells(lines, "Virtual server") == ["网站", "off"]
+        assert cells(lines, "State") == ["down (not served)", "down (shutdown)"]
+        assert cells(lines, "IP address") == ["10.0.0.1", "-"]
+        assert cells(lines, "Port") == ["80", "-"]
+        assert cells(lines, "Mirror") == ["tunnel1", "-"]
+        assert cells(lines, "Requests") == ["-", "-"]
+
+    def test_virtual_servers_in_force(self, served):
+        lines = show(served, "slb virtual-server")
+        assert cells(lines, "State") == ["up", "down (shutdown)"]
+        assert cells(lines, "Requests") == ["300", "-"]
+        assert cells(lines, "In bytes") == ["4000", "-"]
+        assert cells(show(served, "slb virtual-server 网站"), "Sessions") == ["1"]
+
+    def test_pools(self, kept):
+        lines = show(kept, "slb server-pool")
+        assert cells(lines, "Real server") == ["r", "服务器二"]
+        assert cells(lines, "Port") == ["8080", "-"]
+        assert cells(lines, "Weight") == ["9", "-"]
+
+    def test_real_servers(self, served):
+        lines = show(served, "slb real-server")
+        assert cells(lines, "Real server") == ["r", "服务器二"]
+        assert cells(lines, "Virtual server") == ["网站", "-"]
+        assert cells(lines, "Check") == ["UP", "-"]
+        assert cells(lines, "Total") == ["10", "-"]
+
+    @pytest.mark.parametrize("kind", ["virtual-server", "server-pool", "real-server"])
+    def test_one_that_is_not_there(self, device, kind):
+        assert refused(device, f"slb {kind} x") == (f'% Error: slb {kind} "x": there is no such object',)
+
+
+class TestMirror:
+    def test_without_a_dataplane(self, kept):
+        assert show(kept, "mirror counters") == ["The dataplane is off: nothing is mirrored."]
+        assert Session(kept).run("clear mirror counters").ok
+
+    def test_nothing_is_mirrored(self, tmp_path):
+        assert show(adc(tmp_path, MemoryDataplane()), "mirror counters") == ["Nothing is mirrored."]
+
+    def test_the_counters(self, served):
+        lines = show(served, "mirror counters")
+        rules, tunnels = lines[: lines.index("")], lines[lines.index("") + 1 :]
+        assert cells(rules, "Virtual server") == ["网站"]
+        assert cells(rules, "Matched packets") == ["100"]
+        assert cells(rules, "Cloned") == ["99"]
+        assert cells(tunnels, "Tunnel interface") == ["tunnel1"]
+        assert cells(tunnels, "Sent packets") == ["90"]
+        assert cells(tunnels, "Oversize") == ["9"]
+
+    def test_they_are_cleared(self, served):
+        assert Session(served).run("clear mirror counters").ok
+        assert served.dataplane.cleared == 1
+
+
+class TestTable:
+    def test_numbers_stand_on_the_right_and_names_on_the_left(self):
+        assert list(table(("Name", "N"), [("中文", 7), ("a", 1234), ("b", None)])) == [
+            "Name     N",
+            "----------",
+            "中文     7",
+            "a     1234",
+            "b        -",
+        ]
+
+    def test_without_rows(self):
+        assert list(table(("Name", "N"), [])) == ["Name  N", "-------"]
+
+    words = names.map(lambda name: f"x{name}")  # a column of digits stands on the right
+
+    @settings(max_examples=100, deadline=None)
+    @given(st.lists(st.tuples(words, st.none() | st.integers(-9, 10**12), words), min_size=1, max_size=5))
+    def test_each_column_begins_and_ends_where_its_head_does(self, rows):
+        head, rule, *lines = table(("Name", "Number", "Last"), rows)
+        first = max(wcswidth(str(cell)) for cell in ("Name", *(r[0] for r in rows)))
+        second = max(len(str(cell)) for cell in ("Number", *(r[1] for r in rows if r[1] is not None)))
+        assert head == f"{'Name':{first}}  {'Number':>{second}}  Last"
+        assert rule == "-" * (first + second + 4 + max(4, *(wcswidth(r[2]) for r in rows)))
+        for line, (name, number, last) in zip(lines, rows, strict=True):
+            blanks = " " * (first - wcswidth(name))
+            shown = "-" if number is None else number
+            assert line == f"{name}{blanks}  {shown:>{second}}  {last}".rstrip()

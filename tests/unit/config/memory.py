@@ -1,0 +1,221 @@
+"""A dataplane whose machine is in memory: what is applied goes through the real reconciler, and any of its steps can fail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import fields
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from pathlib import Path
+
+from hsadc.config.commit import Device as Adc
+from hsadc.config.store import StartupFile
+from hsadc.dataplane.bpf.records import RuleCounters, TunnelCounters
+from hsadc.dataplane.haproxy_statistics import Counters, VirtualServerStatistics
+from hsadc.dataplane.haproxy_supervisor import HaproxyState
+from hsadc.dataplane.mirror import MirrorCounters
+from hsadc.dataplane.netlink import Address, Link, Route
+from hsadc.dataplane.reconcile import Outcome, reconcile
+from hsadc.dataplane.tunnel import TunnelState
+from hsadc.intent.compile import Intent
+from hsadc.intent.inventory import Device, Inventory
+from hsadc.syntax.edit import Editor
+from hsadc.syntax.grammar import load_grammar
+from hsadc.syntax.load import apply_line
+
+COUNTED = Counters("OPEN", 1, 20, 3, 300, 4000, 50000, 0, 0, 0)
+REAL = Counters("UP", 1, 10, 2, 150, 2000, 25000, 0, 0, 0)
+
+
+class MemoryDriver:
+    """Objects of one kind; `step` is asked before each change, and may raise."""
+
+    def __init__(self, kind: str, step: Callable[[], None]) -> None:
+        self.kind = kind
+        self.objects: dict = {}
+        self._step = step
+
+    def observe(self, wanted):
+        return dict(self.objects)
+
+    def prepare(self, wanted):
+        self._step()
+
+    def create(self, new):
+        self._step()
+        assert new.key not in self.objects
+        self.objects[new.key] = new
+
+    def change(self, old, new):
+        self._step()
+        assert self.objects[old.key] == old
+        self.objects[new.key] = new
+
+    def delete(self, old):
+        self._step()
+        assert self.objects.pop(old.key) == old
+
+
+class MemoryDataplane:
+    """As `hsadc.dataplane.dataplane.Dataplane`.
+
+    Attributes:
+        fail_at: the step that fails (from 0) of the next `apply`; None lets it succeed. Undoing never fails.
+        steps: how many steps were tried since `apply` began.
+        unreachable: tunnel interfaces whose analyzer does not answer.
+        before_apply: called as `apply` begins.
+    """
+
+    def __init__(self, *devices: Device) -> None:
+        self.machine = Inventory(devices or (Device("eth0"), Device("eth1"), Device("br0", physical=False)))
+        self.drivers = [MemoryDriver(f.name, self._step) for f in fields(Intent)]
+        self.fail_at: int | None = None
+        self.steps = 0
+        self.unreachable: set[str] = set()
+        self.before_apply: Callable[[], object] = lambda: None
+        self.stopped = False
+        self.cleared = 0
+        self._intent = Intent()
+
+    def _step(self) -> None:
+        self.steps += 1
+        if self.fail_at is not None and self.steps == self.fail_at + 1:
+            raise OSError(28, "No space left on device")
+
+    @property
+    def objects(self) -> dict:
+        """All that is there, by kind."""
+        return {d.kind: dict(d.objects) for d in self.drivers}
+
+    def inventory(self) -> Inventory:
+        return self.machine
+
+    def apply(self, intent: Intent) -> Outcome:
+        self.before_apply()
+        self.steps = 0
+        outcome = self._reconcile(intent)
+        self._intent = intent
+        return outcome
+
+    def stop(self) -> None:
+        self._reconcile(Intent())
+        self.stopped = True
+
+    def _reconcile(self, intent: Intent) -> Outcome:
+        return reconcile([(driver, getattr(intent, driver.kind)) for driver in self.drivers])
+
+    def warnings(self) -> list[str]:
+        down = (t for t in self._intent.tunnels if t.interface in self.unreachable)
+        return [f"interface {t.interface}: {t.destination} cannot be reached now: no route" for t in down]
+
+    @property
+    def intent(self) -> Intent:
+        return self._intent
+
+    def network(self) -> tuple[tuple[Link, ...], tuple[Address, ...], tuple[Route, ...]]:
+        indices = {d.name: n for n, d in enumerate(self.machine.devices, 2)}
+        links = tuple(Link(indices[d.name], d.name, d.mtu_bytes, True, True, None) for d in self.machine.devices)
+        addresses = tuple(Address(indices[a.device], a.address, False, True) for a in self._intent.addresses)
+        routes = [Route(r.destination, r.metric, r.gateway, indices.get(r.device or "", 2), True) for r in self._intent.routes]
+        routes += [Route(a.interface.network, 0, None, a.index, False) for a in addresses]
+        return links, addresses, (*routes, Route(IPv4Network("10.99.0.0/16"), 100, IPv4Address("10.0.0.99"), 2, False))
+
+    def tunnel_state(self, interface: str) -> TunnelState:
+        tunnel = next(t for t in self._intent.tunnels if t.interface == interface)
+        if interface in self.unreachable:
+            return TunnelState("down", "no route", None, None, None, tunnel.mtu_bytes)
+        return TunnelState("up", "", tunnel.egress, IPv4Address("10.0.0.254"), "02:00:00:00:00:fe", tunnel.mtu_bytes)
+
+    def mirror_counters(self) -> MirrorCounters:
+        rules = {r.id: RuleCounters(100, 64000, 99, 1) for r in self._intent.rules}
+        return MirrorCounters(rules, {t.interface: TunnelCounters(90, 60000, oversize=9) for t in self._intent.tunnels})
+
+    def clear_mirror_counters(self) -> None:
+        self.cleared += 1
+
+    def virtual_servers(self) -> dict[int, VirtualServerStatistics]:
+        return {r.id: VirtualServerStatistics(r.id, COUNTED, COUNTED, {"r": REAL}) for r in self._intent.rules}
+
+    def haproxy(self) -> HaproxyState:
+        return HaproxyState(7, None, "2.8.25", 2, "exit status 139")
+
+
+def adc(folder: Path, dataplane: MemoryDataplane | None = None) -> Adc:
+    """A device with its startup-config in `folder`."""
+    return Adc(load_grammar(), StartupFile(folder / "startup.cfg"), dataplane)
+
+
+def configure(device: Adc, lines: str | Iterable[str]) -> tuple[str, ...]:
+    """Commit configuration lines as one transaction; returns its warnings."""
+
+    def change(running):
+        editor = Editor(running)
+        for line in lines.splitlines() if isinstance(lines, str) else lines:
+            apply_line(device.grammar, editor, line)
+        return editor.config()
+
+    return device.commit(change)
+
+
+FULL = """
+hostname edge
+admin user "root"
+  ssh-key ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ root@box
+exit
+interface ethernet0/0
+  description 上联 uplink
+  ip address 10.0.0.1/24
+  ip address 10.0.1.1/24 secondary
+exit
+interface ethernet0/1
+  ip address 10.1.0.1/24
+  mtu 1400
+exit
+tunnel gre "隧道"
+  description to the analyzer
+  source interface ethernet0/0
+  destination 10.9.0.2
+  interface ethernet0/0
+  key 7
+exit
+tunnel gre "spare"
+exit
+interface tunnel1
+  tunnel gre "隧道"
+exit
+interface tunnel2
+  description not bound
+exit
+ip route 0.0.0.0/0 10.0.0.254
+ip route 10.20.0.0/16 10.77.0.1
+app-profile "a" type http
+  x-forwarded-for insert
+exit
+slb real-server "r"
+  ip 10.1.0.33
+  port 80
+exit
+slb real-server "服务器二"
+  ip 10.1.0.34
+  weight 5
+exit
+slb server-pool "p"
+  load-balance least-connection
+  real-server "r" port 8080 weight 9
+  real-server "服务器二"
+exit
+slb server-pool "empty"
+exit
+slb virtual-server "网站" type http id 1
+  app-profile "a"
+  server-pool "p"
+  auto-snat
+  ip 10.0.0.1 port 80
+  mirror-traffic interface tunnel1
+exit
+slb virtual-server "off" type tcp id 2
+  shutdown
+exit
+"""
+"""Something of everything, on a machine with two ports."""
+
+UPLINK = IPv4Interface("10.0.0.1/24")
