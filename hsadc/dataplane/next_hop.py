@@ -102,16 +102,18 @@ def _neighbour(netlink: Netlink, ifindex: int, address: IPv4Address, route_mtu: 
     mtu = min(link.mtu_bytes, route_mtu or link.mtu_bytes)
     if not link.ethernet:
         return NextHop(State.NO_ROUTE, f"{link.name}, which leads to the destination, is not an Ethernet device")
-    state, mac = _NUD_NONE, None
+    state, mac, asked_s = _NUD_NONE, None, 0.0
     try:
         (neighbour,) = netlink.request(RTM_GETNEIGH, 0, {"NDA_DST": str(address)}, family=socket.AF_INET, ifindex=ifindex)
         state, mac = neighbour["state"], neighbour.get_attr("NDA_LLADDR")
+        asked_s = neighbour.get_attr("NDA_CACHEINFO")["ndm_updated"] / os.sysconf("SC_CLK_TCK")
     except NetlinkError:
         pass  # the kernel has not been asked to reach it yet
     if state & _NUD_VALID or not link.arp:
         return NextHop(State.UP, "", ifindex, link.name, address, mac, mtu)
     probing = bool(state & _NUD_INCOMPLETE)
-    asking = probing or state == _NUD_NONE
+    # Who does not answer is asked again at once, so that the kernel's "failed" lasts no longer than it takes to see it.
+    asking = state == _NUD_NONE or (probing and asked_s < _PROBE_INTERVAL_S)
     reason = f"next hop {address} on {link.name} " + ("is being asked for" if asking else "does not answer")
     return NextHop(State.NO_NEIGHBOUR, reason, ifindex, link.name, address, None, mtu, probing)
 
