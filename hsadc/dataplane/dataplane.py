@@ -15,7 +15,7 @@ from hsadc.dataplane.link import LinkDriver
 from hsadc.dataplane.mirror import Mirror, MirrorCounters
 from hsadc.dataplane.netlink import Address, Link, Netlink, Route
 from hsadc.dataplane.originals import Originals, kernel_identity
-from hsadc.dataplane.reconcile import Outcome, reconcile
+from hsadc.dataplane.reconcile import Outcome, asking, reconcile
 from hsadc.dataplane.route import RouteDriver
 from hsadc.dataplane.tunnel import TunnelState
 from hsadc.errors import Unsupported
@@ -26,7 +26,8 @@ from hsadc.intent.inventory import Inventory
 class Dataplane:
     """Brings the machine to an intent and keeps it there.
 
-    Safe for use by several threads, but only one at a time may call `apply` or `stop`.
+    Safe for use by several threads, but only one at a time may call `apply` or `stop`. The machine is the network namespace of
+    the process: all its threads are in it. What only asks raises ApplyError, too, when the system refuses.
     """
 
     def __init__(self, state_dir: Path) -> None:
@@ -37,20 +38,22 @@ class Dataplane:
 
         Raises:
             Unsupported: not root.
+            ApplyError: the system refuses.
         """
         if os.geteuid() != 0:
             raise Unsupported(
                 "start the dataplane", "root is needed; `--dataplane none` keeps configurations without applying them"
             )
-        self._originals = Originals(state_dir / "originals.json", kernel_identity())
-        self._mirror = Mirror()
+        with asking("start the dataplane"):
+            self._originals = Originals(state_dir / "originals.json", kernel_identity())
+            self._mirror = Mirror()
         self._haproxy = HaproxyDriver(state_dir)
         self._supervisor = Supervisor(self._haproxy)
         self._intent = Intent()
 
     def inventory(self) -> Inventory:
         """The machine's Ethernet devices, as they would be without hsadc."""
-        with Netlink() as netlink:
+        with asking("read the kernel's devices"), Netlink() as netlink:
             return observe_inventory(netlink, self._originals)
 
     def apply(self, intent: Intent) -> Outcome:
@@ -60,8 +63,9 @@ class Dataplane:
             ApplyError: a step failed, and the machine is as before.
         """
         # First those that watch: a next hop may be found, and HAProxy may end, while the rest is still being made.
-        self._mirror.start_watching()
-        self._supervisor.start()
+        with asking("start to watch"):
+            self._mirror.start_watching()
+            self._supervisor.start()
         outcome = self._reconcile(intent)
         self._intent = intent
         return outcome
@@ -79,7 +83,9 @@ class Dataplane:
             self._mirror.stop()
 
     def _reconcile(self, intent: Intent) -> Outcome:
-        with Netlink() as netlink:
+        with asking("open a netlink socket"):
+            netlink = Netlink()
+        with netlink:
             return reconcile(
                 [
                     (LinkDriver(netlink, self._originals), intent.links),
@@ -94,7 +100,7 @@ class Dataplane:
 
     def warnings(self) -> list[str]:
         """What is in force but does not work now, a line each."""
-        states = ((t, self._mirror.tunnel_state(t.interface)) for t in self._intent.tunnels)
+        states = ((t, self.tunnel_state(t.interface)) for t in self._intent.tunnels)
         down = ((t, s) for t, s in states if s.state == "down")
         return [f"interface {t.interface}: {t.destination} cannot be reached now: {s.reason}" for t, s in down]
 
@@ -105,20 +111,23 @@ class Dataplane:
 
     def network(self) -> tuple[tuple[Link, ...], tuple[Address, ...], tuple[Route, ...]]:
         """The kernel's links, addresses and routes now."""
-        with Netlink() as netlink:
+        with asking("read the kernel's routes"), Netlink() as netlink:
             return netlink.links(), netlink.addresses(), netlink.routes()
 
     def tunnel_state(self, interface: str) -> TunnelState:
         """Whether copies can leave by a tunnel interface that is in force, and why not."""
-        return self._mirror.tunnel_state(interface)
+        with asking(f"read the state of {interface}"):
+            return self._mirror.tunnel_state(interface)
 
     def mirror_counters(self) -> MirrorCounters:
         """What was copied, sent and dropped."""
-        return self._mirror.counters()
+        with asking("read the mirror's counters"):
+            return self._mirror.counters()
 
     def clear_mirror_counters(self) -> None:
         """Set the mirror's counters to zero."""
-        self._mirror.clear_counters()
+        with asking("clear the mirror's counters"):
+            self._mirror.clear_counters()
 
     def virtual_servers(self) -> Mapping[int, VirtualServerStatistics]:
         """HAProxy's counters of each virtual server, by its number."""

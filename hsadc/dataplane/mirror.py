@@ -11,10 +11,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pyroute2 import IPRoute
-
 from hsadc.dataplane.bpf.loader import Objects
 from hsadc.dataplane.bpf.records import RuleCounters, TunnelCounters, decode_index, encode_index
+from hsadc.dataplane.netlink import Netlink
 from hsadc.dataplane.next_hop import Watcher
 from hsadc.dataplane.rule import RuleDriver
 from hsadc.dataplane.tap import TapDriver
@@ -30,7 +29,10 @@ class MirrorCounters:
 
 
 class Mirror:
-    """The mirror in the network namespace of the thread that makes this object. Methods may be called from any of its threads.
+    """The mirror in the network namespace of the thread that makes this object.
+
+    Methods may be called from any thread, also from one that runs an event loop: one socket is opened at first, and used by one
+    thread at a time until `stop`. `tunnels.create` needs a thread in the same namespace, where /proc/sys shows the new device.
 
     Attributes:
         tunnels: driver of GRE tunnels.
@@ -39,7 +41,12 @@ class Mirror:
     """
 
     def __init__(self) -> None:
-        self._objects = Objects(IPRoute())
+        """Nothing is touched yet.
+
+        Raises:
+            OSError: there is no rtnetlink, or no file descriptor left.
+        """
+        self._objects = Objects(Netlink())
         self.tunnels = TunnelDriver(self._objects)
         self.rules = RuleDriver(self._objects)
         self.taps = TapDriver(self._objects)

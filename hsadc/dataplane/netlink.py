@@ -16,6 +16,7 @@ from pyroute2.netlink import NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE
 from pyroute2.netlink.exceptions import NetlinkError
 from pyroute2.netlink.rtnl import (
     RTM_DELADDR,
+    RTM_DELLINK,
     RTM_DELROUTE,
     RTM_GETADDR,
     RTM_GETLINK,
@@ -32,7 +33,7 @@ PROTOCOL = 72
 """Whose an address or a route is; no number that iproute2's rt_protos gives to another program."""
 
 _ARPHRD_ETHER = 1
-_IFF_UP = 0x1
+_IFF_UP, _IFF_NOARP = 0x1, 0x80
 _IFA_F_SECONDARY = 0x1
 _RTEXT_FILTER_SKIP_STATS = 0x8
 _RTNH_F_ONLINK = 0x4
@@ -51,6 +52,7 @@ class Link:
         mtu_bytes: the largest IP packet.
         up: the administrative state (IFF_UP), not the carrier.
         ethernet: True when frames have an Ethernet header (ARPHRD_ETHER); false for the loopback and layer-3 tunnels.
+        arp: False when neighbours are not asked for their hardware addresses (IFF_NOARP).
         kind: `veth`, `bridge` and so on; None for hardware.
     """
 
@@ -59,6 +61,7 @@ class Link:
     mtu_bytes: int
     up: bool
     ethernet: bool
+    arp: bool
     kind: str | None
 
 
@@ -109,10 +112,11 @@ class Netlink(RtnetlinkSocket):
         messages = self.dump(RTM_GETLINK, {"IFLA_EXT_MASK": _RTEXT_FILTER_SKIP_STATS})
         return tuple(sorted((_link(m) for m in messages), key=lambda link: link.index))
 
-    def find_link(self, name: str) -> Link | None:
-        """The device of that name; None when there is none."""
+    def find_link(self, which: str | int) -> Link | None:
+        """The device of that name or index; None when there is none."""
+        name, index = ({"IFLA_IFNAME": which}, 0) if isinstance(which, str) else ({}, which)
         try:
-            (message,) = self.request(RTM_GETLINK, 0, {"IFLA_IFNAME": name, "IFLA_EXT_MASK": _RTEXT_FILTER_SKIP_STATS})
+            (message,) = self.request(RTM_GETLINK, 0, name | {"IFLA_EXT_MASK": _RTEXT_FILTER_SKIP_STATS}, index=index)
         except NetlinkError as e:
             if e.code in (errno.ENODEV, errno.ERANGE):  # ERANGE: longer than any name can be
                 return None
@@ -130,11 +134,25 @@ class Netlink(RtnetlinkSocket):
             raise ApplyError(f"find device {name}", f"device {name} does not exist")
         return link
 
-    def set_link(self, index: int, *, mtu_bytes: int | None = None, up: bool | None = None) -> None:
+    def add_link(self, name: str, kind: str) -> None:
+        """Make a device of a kind that needs no more said (`ifb`); it is down. Refused (EEXIST) when the name is taken."""
+        attributes = {"IFLA_IFNAME": name, "IFLA_LINKINFO": {"attrs": [("IFLA_INFO_KIND", kind)]}}
+        self.request(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, attributes)
+
+    def delete_link(self, index: int) -> None:
+        """Remove a device that was made; also right when it is gone already."""
+        try:
+            self.request(RTM_DELLINK, index=index)
+        except NetlinkError as e:
+            if e.code != errno.ENODEV:
+                raise
+
+    def set_link(self, index: int, *, mtu_bytes: int | None = None, arp: bool | None = None, up: bool | None = None) -> None:
         """Set what is not None; after an error some of it may be set."""
         mtu = {} if mtu_bytes is None else {"IFLA_MTU": mtu_bytes}
-        mask = 0 if up is None else _IFF_UP
-        self.request(RTM_NEWLINK, 0, mtu, index=index, flags=_IFF_UP if up else 0, change=mask)
+        mask = (0 if up is None else _IFF_UP) | (0 if arp is None else _IFF_NOARP)
+        flags = (_IFF_UP if up else 0) | (_IFF_NOARP if arp is False else 0)  # flags without a mask would all be set
+        self.request(RTM_NEWLINK, 0, mtu, index=index, flags=flags, change=mask)
 
     def addresses(self) -> tuple[Address, ...]:
         """All IPv4 addresses, those of a device in its own order: primary ones first."""
@@ -204,6 +222,7 @@ def _link(message: Any) -> Link:
         message.get_attr("IFLA_MTU"),
         bool(message["flags"] & _IFF_UP),
         message["ifi_type"] == _ARPHRD_ETHER,
+        not message["flags"] & _IFF_NOARP,
         info.get_attr("IFLA_INFO_KIND") if info else None,
     )
 

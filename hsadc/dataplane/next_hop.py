@@ -13,18 +13,21 @@ import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+from ipaddress import IPV4LENGTH, IPv4Address
 from typing import Any
 
-from pyroute2 import IPRoute
+from pyroute2.netlink import NLM_F_CREATE, NLM_F_REPLACE
 from pyroute2.netlink.exceptions import NetlinkError
+from pyroute2.netlink.rtnl import RTM_GETNEIGH, RTM_GETROUTE, RTM_NEWNEIGH
 
 from hsadc.dataplane.bpf.records import State
+from hsadc.dataplane.netlink import Netlink
+from hsadc.dataplane.rtnetlink import RtnetlinkEvents
 
 _log = logging.getLogger(__name__)
 
 _RTN_UNICAST, _RTM_F_FIB_MATCH = 1, 0x2000
-_ARPHRD_ETHER, _IFF_UP, _IFF_NOARP, _NTF_USE = 1, 1, 0x80, 1
+_NTF_USE = 0x01
 _NUD_INCOMPLETE, _NUD_NONE = 0x01, 0x00
 _NUD_VALID = 0x80 | 0x40 | 0x02 | 0x10 | 0x04 | 0x08  # permanent, noarp, reachable, probe, stale, delay
 _GROUPS = 0x01 | 0x04 | 0x10 | 0x40 | 0x80  # RTMGRP_: link, neighbour, IPv4 address, IPv4 route, IPv4 rule
@@ -56,24 +59,24 @@ class NextHop:
     probing: bool = False
 
 
-def resolve(netlink: IPRoute, source: IPv4Address, destination: IPv4Address, egress: str) -> NextHop:
+def resolve(netlink: Netlink, source: IPv4Address, destination: IPv4Address, egress: str) -> NextHop:
     """Ask the kernel's routes (by `egress`, unless empty) and neighbours.
 
     Raises:
         NetlinkError, OSError: the kernel cannot be asked.
     """
-    asked: dict[str, Any] = {"dst": str(destination), "src": str(source)}
+    asked: dict[str, Any] = {"RTA_DST": str(destination), "RTA_SRC": str(source)}
     if egress:
-        found = netlink.link_lookup(ifname=egress)
-        if not found:
+        link = netlink.find_link(egress)
+        if link is None:
             return NextHop(State.NO_ROUTE, f"device {egress} does not exist")
-        asked["oif"] = found[0]
+        asked["RTA_OIF"] = link.index
     try:
         if egress:  # without a match the kernel would take any address for one that is on the device's own link
-            netlink.route("get", **asked, flags=_RTM_F_FIB_MATCH)
-        (route,) = netlink.route("get", **asked)
+            _route(netlink, asked, _RTM_F_FIB_MATCH)
+        route = _route(netlink, asked)
     except NetlinkError:
-        if not list(netlink.get_addr(family=socket.AF_INET, address=str(source))):
+        if not any(a.interface.ip == source for a in netlink.addresses()):
             return NextHop(State.NO_ROUTE, f"source {source} is not an address of this machine")
         return NextHop(State.NO_ROUTE, f"no route to {destination}" + (f" by {egress}" if egress else ""))
     gateway, metrics = route.get_attr("RTA_GATEWAY"), route.get_attr("RTA_METRICS")
@@ -85,31 +88,50 @@ def resolve(netlink: IPRoute, source: IPv4Address, destination: IPv4Address, egr
     return _neighbour(netlink, route.get_attr("RTA_OIF"), IPv4Address(gateway or destination), mtu)
 
 
-def _neighbour(netlink: IPRoute, ifindex: int, address: IPv4Address, route_mtu: int) -> NextHop:
-    (link,) = netlink.link("get", index=ifindex)
-    device, mtu = link.get_attr("IFLA_IFNAME"), link.get_attr("IFLA_MTU")
-    mtu = min(mtu, route_mtu or mtu)
-    if link["ifi_type"] != _ARPHRD_ETHER:
-        return NextHop(State.NO_ROUTE, f"{device}, which leads to the destination, is not an Ethernet device")
-    state, mac = _NUD_NONE, None
+def _route(netlink: Netlink, asked: dict[str, Any], flags: int = 0) -> Any:
+    """The rtmsg of the route that a packet would take."""
+    bits = IPV4LENGTH
+    (route,) = netlink.request(RTM_GETROUTE, 0, asked, family=socket.AF_INET, dst_len=bits, src_len=bits, flags=flags)
+    return route
+
+
+def _neighbour(netlink: Netlink, ifindex: int, address: IPv4Address, route_mtu: int) -> NextHop:
+    link = netlink.find_link(ifindex)
+    if link is None:
+        return NextHop(State.NO_ROUTE, "the device that leads to the destination is being removed")
+    mtu = min(link.mtu_bytes, route_mtu or link.mtu_bytes)
+    if not link.ethernet:
+        return NextHop(State.NO_ROUTE, f"{link.name}, which leads to the destination, is not an Ethernet device")
+    state, mac, asked_s = _NUD_NONE, None, 0.0
     try:
-        (neighbour,) = netlink.neigh("get", dst=str(address), ifindex=ifindex)
+        (neighbour,) = netlink.request(RTM_GETNEIGH, 0, {"NDA_DST": str(address)}, family=socket.AF_INET, ifindex=ifindex)
         state, mac = neighbour["state"], neighbour.get_attr("NDA_LLADDR")
+        asked_s = neighbour.get_attr("NDA_CACHEINFO")["ndm_updated"] / os.sysconf("SC_CLK_TCK")
     except NetlinkError:
         pass  # the kernel has not been asked to reach it yet
-    if state & _NUD_VALID or link["flags"] & _IFF_NOARP:
-        return NextHop(State.UP, "", ifindex, device, address, mac, mtu)
+    if state & _NUD_VALID or not link.arp:
+        return NextHop(State.UP, "", ifindex, link.name, address, mac, mtu)
     probing = bool(state & _NUD_INCOMPLETE)
-    reason = f"next hop {address} on {device} " + ("is being asked for" if probing or state == _NUD_NONE else "does not answer")
-    return NextHop(State.NO_NEIGHBOUR, reason, ifindex, device, address, None, mtu, probing)
+    # Who does not answer is asked again at once, so that the kernel's "failed" lasts no longer than it takes to see it.
+    asking = state == _NUD_NONE or (probing and asked_s < _PROBE_INTERVAL_S)
+    reason = f"next hop {address} on {link.name} " + ("is being asked for" if asking else "does not answer")
+    return NextHop(State.NO_NEIGHBOUR, reason, ifindex, link.name, address, None, mtu, probing)
 
 
-def probe(netlink: IPRoute, hop: NextHop) -> None:
+def probe(netlink: Netlink, hop: NextHop) -> None:
     """Make the kernel ask for the next hop's hardware address, unless it is about it; the answer shows in `resolve` later."""
     if hop.address is None or hop.probing:
         return
     try:
-        netlink.neigh("replace", dst=str(hop.address), ifindex=hop.ifindex, flags=_NTF_USE, state=_NUD_NONE)
+        netlink.request(
+            RTM_NEWNEIGH,
+            NLM_F_CREATE | NLM_F_REPLACE,
+            {"NDA_DST": str(hop.address)},
+            family=socket.AF_INET,
+            ifindex=hop.ifindex,
+            flags=_NTF_USE,
+            state=_NUD_NONE,
+        )
     except NetlinkError as e:
         _log.info("cannot ask for next hop %s on %s: %s", hop.address, hop.device, e)
 
@@ -118,14 +140,16 @@ class Watcher:
     """A thread that calls `refresh` at each change of links, addresses, routes, rules or neighbours.
 
     Args:
-        refresh: brings the map up to date, asking through the socket that it is given; True when it waits for a neighbour, and
-            shall be called again in a second even without a change.
+        refresh: brings the map up to date; True when it waits for a neighbour, and shall be called again in a second even
+            without a change.
+
+    Raises:
+        OSError: no file descriptor is left.
     """
 
-    def __init__(self, refresh: Callable[[IPRoute], bool]) -> None:
+    def __init__(self, refresh: Callable[[], bool]) -> None:
         self._refresh = refresh
-        self._events = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, socket.NETLINK_ROUTE)
-        self._events.bind((0, _GROUPS))
+        self._events = RtnetlinkEvents(_GROUPS)
         self._stopped, self._stop = os.pipe()
         self._thread = threading.Thread(target=self._run, name="hsadc-next-hop", daemon=True)
         self._thread.start()
@@ -138,24 +162,13 @@ class Watcher:
         self._events.close()
 
     def _run(self) -> None:
-        with IPRoute() as netlink:
-            while True:
-                try:
-                    waits = self._refresh(netlink)
-                except (NetlinkError, OSError):
-                    _log.exception("the next hops could not be refreshed")
-                    waits = True
-                ready, _, _ = select.select([self._stopped, self._events.fileno()], [], [], _PROBE_INTERVAL_S if waits else None)
-                if self._stopped in ready:
-                    return
-                self._drain()
-
-    def _drain(self) -> None:
-        """Many changes are one: what they say is read from the kernel afterwards."""
         while True:
             try:
-                self._events.recv(1 << 16)
-            except BlockingIOError:
+                self._events.drain()  # many changes are one: what they led to is read from the kernel now
+                waits = self._refresh()
+            except (NetlinkError, OSError):
+                _log.exception("the next hops could not be refreshed")
+                waits = True
+            ready, _, _ = select.select([self._stopped, self._events.fileno()], [], [], _PROBE_INTERVAL_S if waits else None)
+            if self._stopped in ready:
                 return
-            except OSError:  # the socket's queue overflowed: some change was lost, which is one
-                continue

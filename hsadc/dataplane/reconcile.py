@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from pyroute2 import NetlinkError
 
@@ -17,7 +18,6 @@ from hsadc.errors import ApplyError, Unsupported
 _log = logging.getLogger(__name__)
 
 _Objects = Mapping[Hashable, Any]
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +56,13 @@ def reconcile(work: Sequence[tuple[Driver[Any], Iterable[Any]]]) -> Outcome:
         Exception: any other comes from a driver's mistake; the steps are undone then, too.
     """
     plans = [(driver, _by_key(driver, wanted)) for driver, wanted in work]
-    observed = [_ask(f"observe {d.kind}", partial(d.observe, wanted)) for d, wanted in plans]
+    observed: list[_Objects] = []
     for driver, wanted in plans:
-        _ask(f"prepare {driver.kind}", partial(driver.prepare, wanted))
+        with asking(f"observe {driver.kind}"):
+            observed.append(driver.observe(wanted))
+    for driver, wanted in plans:
+        with asking(f"prepare {driver.kind}"):
+            driver.prepare(wanted)
 
     created = changed = deleted = 0
     forward: list[_Step] = []
@@ -100,10 +104,15 @@ def _called(thing: Any) -> str:
     return str(thing if "__str__" in vars(type(thing)) else thing.key)
 
 
-def _ask(step: str, question: Callable[[], _T]) -> _T:
-    """Before anything is changed: an error needs a name only."""
+@contextmanager
+def asking(step: str) -> Iterator[None]:
+    """Give the system's refusal the step's name; for what changes nothing, so that nothing is undone.
+
+    Raises:
+        ApplyError: for ApplyError, OSError and NetlinkError in the block.
+    """
     try:
-        return question()
+        yield
     except (ApplyError, OSError, NetlinkError) as e:
         raise _failure(step, e, rolled_back=True) from e
 

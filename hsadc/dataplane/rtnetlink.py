@@ -1,12 +1,14 @@
-"""One rtnetlink socket (RFC 3549): a request, and the messages that answer it. pyroute2 encodes and decodes, nothing more.
+"""Rtnetlink sockets (RFC 3549): one for a request and the messages that answer it, one that hears of changes.
 
-pyroute2's own IPRoute is not used: it runs an event loop inside, so it cannot be called where one runs already, opens a socket
-in every thread that uses it, and does not say that a dump was interrupted.
+pyroute2 encodes and decodes, nothing more. Its own IPRoute is not used: it runs an event loop inside, so it cannot be called
+where one runs already, opens a socket in every thread that uses it and keeps it when the thread ends, and does not say that a
+dump was interrupted.
 """
 
 from __future__ import annotations
 
 import errno
+import os
 import socket
 import struct
 from collections.abc import Iterator, Mapping
@@ -18,26 +20,31 @@ from pyroute2.netlink import NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUE
 from pyroute2.netlink.exceptions import NetlinkError
 from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
 from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
+from pyroute2.netlink.rtnl.ndmsg import ndmsg
 from pyroute2.netlink.rtnl.rtmsg import rtmsg
+from pyroute2.netlink.rtnl.tcmsg import tcmsg
 
 _HEADER = struct.Struct("=IHHI4x")
 """Length of header and payload, type, flags, sequence number (port left out); in the machine's byte order."""
 
-_MESSAGES = (ifinfmsg, ifaddrmsg, rtmsg)
-"""By type: RTM_NEWLINK, DELLINK, GETLINK, SETLINK are 16 to 19, of an address 20 to 23, of a route 24 to 27."""
-_RTM_BASE = 16
+_MESSAGES = {16: ifinfmsg, 20: ifaddrmsg, 24: rtmsg, 28: ndmsg, 36: tcmsg, 44: tcmsg}
+"""By the first type of four: RTM_NEWLINK, DELLINK, GETLINK, SETLINK are 16 to 19, and so on for addresses, routes, neighbours,
+queueing disciplines, traffic filters."""
 _RTM_KINDS = 4
 
 _SOL_NETLINK = 270
 _NETLINK_EXT_ACK = 11
 _BUFFER_BYTES = 1 << 18
+_DONE_ERROR = struct.Struct("=16xi")
+"""The header of NLMSG_DONE, and 0 or a negative errno: that with which the dump ended before its time."""
 _DUMP_ATTEMPTS = 10
 
 
 class RtnetlinkSocket:
-    """A socket in the network namespace of the thread that makes it; a context manager closes it.
+    """A socket in the network namespace that the making thread is in at that time; it stays there wherever it is used.
 
-    Any thread may use it, also one that runs an event loop, but only one at a time.
+    Any thread may use it, also one that runs an event loop, but only one at a time: who shares it brings a lock. Who makes it
+    closes it, by `close` or as a context manager.
     """
 
     def __init__(self) -> None:
@@ -54,6 +61,10 @@ class RtnetlinkSocket:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the descriptor back."""
         self._socket.close()
 
     def request(self, kind: int, nlm_flags: int = 0, attributes: Mapping[str, Any] | None = None, /, **fields: int) -> list[Any]:
@@ -100,8 +111,50 @@ class RtnetlinkSocket:
                 if kind == NLMSG_ERROR:
                     return _check(message)
                 if kind == NLMSG_DONE:
-                    return _check_complete(interrupted)
+                    return _check_complete(message, interrupted)
                 yield _decoded(_class_of(kind), message)
+
+
+class RtnetlinkEvents:
+    """A socket that becomes readable at a change, for select(2) by its `fileno`; namespace and closing as for `RtnetlinkSocket`.
+
+    It does not say what changed, so a change that the kernel had no room to report (ENOBUFS) is reported all the same.
+    """
+
+    def __init__(self, groups: int) -> None:
+        """Listen from now on.
+
+        Args:
+            groups: RTMGRP_* of <linux/rtnetlink.h>: the kinds of objects, a bit each.
+
+        Raises:
+            OSError: there is no rtnetlink, or no file descriptor left.
+        """
+        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, socket.NETLINK_ROUTE)
+        self._socket.bind((0, groups))
+
+    def fileno(self) -> int:
+        """The descriptor, owned by this object."""
+        return self._socket.fileno()
+
+    def drain(self) -> None:
+        """Forget the changes so far: call it before the state is read that they led to.
+
+        Raises:
+            OSError: the socket failed.
+        """
+        while True:
+            try:
+                self._socket.recv(_BUFFER_BYTES)
+            except BlockingIOError:
+                return
+            except OSError as e:
+                if e.errno != errno.ENOBUFS:  # the queue overflowed; what was in it is still to be read
+                    raise
+
+    def close(self) -> None:
+        """Give the descriptor back."""
+        self._socket.close()
 
 
 def _encoded(kind: int, flags: int, sequence: int, attributes: Mapping[str, Any], fields: Mapping[str, int]) -> bytes:
@@ -123,7 +176,7 @@ def _split(data: bytes) -> Iterator[tuple[int, int, int, bytes]]:
 
 
 def _class_of(kind: int) -> Any:
-    return _MESSAGES[(kind - _RTM_BASE) // _RTM_KINDS]
+    return _MESSAGES[kind - kind % _RTM_KINDS]
 
 
 def _decoded(cls: Any, data: bytes) -> Any:
@@ -139,6 +192,10 @@ def _check(data: bytes) -> None:
         raise NetlinkError(-message["error"], message.get_attr("NLMSGERR_ATTR_MSG"))
 
 
-def _check_complete(interrupted: bool) -> None:
+def _check_complete(data: bytes, interrupted: bool) -> None:
+    """NLMSG_DONE."""
+    (error,) = _DONE_ERROR.unpack_from(data)
+    if error:
+        raise NetlinkError(-error, os.strerror(-error))
     if interrupted:
         raise InterruptedError

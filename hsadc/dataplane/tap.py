@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Hashable, Mapping
 
 from hsadc.dataplane.bpf import clsact
@@ -25,12 +26,11 @@ class TapDriver:
         with self._objects.lock:
             if not self._objects.adopt():
                 return {}
-            netlink, hooks = self._objects.netlink, dict[int, set[str]]()
+            netlink, hooks = self._objects.netlink, defaultdict[int, set[str]](set)
             for attachment in clsact.attachments(netlink):
                 if attachment.name in _PROGRAMS:
-                    hooks.setdefault(attachment.ifindex, set()).add(attachment.name)
-            names = {link["index"]: link.get_attr("IFLA_IFNAME") for link in netlink.get_links()}
-            found = [(TapIntent(names[i]), attached) for i, attached in hooks.items() if i in names]
+                    hooks[attachment.ifindex].add(attachment.name)
+            found = [(TapIntent(link.name), hooks[link.index]) for link in netlink.links() if link.index in hooks]
             return {tap.key: tap for tap, attached in found if len(attached) == len(_PROGRAMS) or tap.key not in wanted}
 
     def prepare(self, wanted: Mapping[Hashable, TapIntent]) -> None:
@@ -43,12 +43,12 @@ class TapDriver:
         """Attach both programs."""
         with self._objects.lock:
             self._objects.load()
-            found = self._objects.netlink.link_lookup(ifname=new.device)
-            if not found:
+            link = self._objects.netlink.find_link(new.device)
+            if link is None:
                 raise ApplyError(f"tap {new.device}", "the device does not exist")
             try:
                 for name in _PROGRAMS:
-                    self._objects.attach(found[0], name)
+                    self._objects.attach(link.index, name)
             except BaseException:
                 self.delete(new)
                 raise
@@ -59,7 +59,8 @@ class TapDriver:
     def delete(self, old: TapIntent) -> None:
         """Detach both programs, and remove the clsact when nobody has a filter on it."""
         with self._objects.lock:
-            for ifindex in self._objects.netlink.link_lookup(ifname=old.device):
+            link = self._objects.netlink.find_link(old.device)
+            if link is not None:
                 for name in _PROGRAMS:
-                    clsact.detach(self._objects.netlink, ifindex, name)
+                    clsact.detach(self._objects.netlink, link.index, name)
             self._objects.release()

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
 
-from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 from hsadc.dataplane import next_hop
 from hsadc.dataplane.bpf import clsact
 from hsadc.dataplane.bpf.loader import Objects
 from hsadc.dataplane.bpf.records import State, Tunnel, encode_index
+from hsadc.dataplane.netlink import Netlink
 from hsadc.errors import ApplyError, Unsupported
 from hsadc.intent.mirror import TunnelIntent
 
 _ENCAP = "hsadc_encap"
 _HELPER = re.compile(r"hsadc-tun(\d+)")
-_HELPER_MTU, _IFF_NOARP, _EOPNOTSUPP, _ENODEV = 65535, 0x80, 95, 19
+_HELPER_KIND, _HELPER_MTU = "ifb", 65535
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +50,13 @@ def helper_name(interface: str) -> str:
     return f"hsadc-tun{interface.removeprefix('tunnel')}"
 
 
-def helpers(netlink: IPRoute) -> dict[str, int]:
+def helpers(netlink: Netlink) -> dict[str, int]:
     """Index of the helper device of each tunnel interface that has one."""
     found = {}
-    for link in netlink.get_links():
-        name, info = _HELPER.fullmatch(link.get_attr("IFLA_IFNAME")), link.get_attr("IFLA_LINKINFO")
-        if name and info is not None and info.get_attr("IFLA_INFO_KIND") == "ifb":
-            found[f"tunnel{name[1]}"] = link["index"]
+    for link in netlink.links():
+        name = _HELPER.fullmatch(link.name)
+        if name and link.kind == _HELPER_KIND:
+            found[f"tunnel{name[1]}"] = link.index
     return found
 
 
@@ -88,7 +89,7 @@ class TunnelDriver:
             known = {interface for interface, _, _ in self._tunnels(netlink)}
             for interface, ifindex in helpers(netlink).items():
                 if interface not in known and interface not in wanted:
-                    _delete_link(netlink, ifindex)
+                    netlink.delete_link(ifindex)
 
     def create(self, new: TunnelIntent) -> None:
         """Make the helper device, then what it does, then let it."""
@@ -123,11 +124,11 @@ class TunnelDriver:
             self._objects.adopt()
             ifindex = helpers(netlink).get(old.interface)
             if ifindex is not None:
-                _delete_link(netlink, ifindex)
+                netlink.delete_link(ifindex)
             self._forget_others(netlink)
             self._objects.release()
 
-    def refresh(self, netlink: IPRoute) -> bool:
+    def refresh(self) -> bool:
         """Bring all tunnels up to date with the kernel's routes and neighbours, asking for neighbours that are not known.
 
         Returns:
@@ -135,6 +136,7 @@ class TunnelDriver:
         """
         waits = False
         with self._objects.lock:
+            netlink = self._objects.netlink
             if self._objects.maps:
                 for _, ifindex, tunnel in self._tunnels(netlink):
                     waits |= self._write(ifindex, tunnel, netlink).state is State.NO_NEIGHBOUR
@@ -160,7 +162,7 @@ class TunnelDriver:
             state, reason = "up", ""
         return TunnelState(state, reason, hop.device or None, hop.address, hop.mac, mtu)
 
-    def _tunnels(self, netlink: IPRoute) -> Iterator[tuple[str, int, Tunnel]]:
+    def _tunnels(self, netlink: Netlink) -> Iterator[tuple[str, int, Tunnel]]:
         """Interface, helper's index and record of each tunnel in the map."""
         maps = self._objects.maps
         for interface, ifindex in helpers(netlink).items() if maps else ():
@@ -168,7 +170,7 @@ class TunnelDriver:
             if value is not None:
                 yield interface, ifindex, Tunnel.decode(value)
 
-    def _write(self, ifindex: int, tunnel: Tunnel, netlink: IPRoute) -> next_hop.NextHop:
+    def _write(self, ifindex: int, tunnel: Tunnel, netlink: Netlink) -> next_hop.NextHop:
         """Write a tunnel's record with the next hop of this moment."""
         hop = _resolve(netlink, tunnel)
         new = tunnel.resolved(hop.state, hop.ifindex, hop.address, hop.mtu_bytes).encode()
@@ -179,7 +181,7 @@ class TunnelDriver:
             next_hop.probe(netlink, hop)
         return hop
 
-    def _forget_others(self, netlink: IPRoute) -> None:
+    def _forget_others(self, netlink: Netlink) -> None:
         """Remove from the maps what belongs to helper devices that are gone."""
         alive = {encode_index(ifindex) for ifindex in helpers(netlink).values()}
         for name in ("tunnels", "tunnel_counters", "identifications"):
@@ -197,35 +199,26 @@ def _intent(interface: str, tunnel: Tunnel) -> TunnelIntent:
     return TunnelIntent(interface, tunnel.egress or None, tunnel.source, tunnel.destination, tunnel.gre_key, tunnel.mtu_bytes)
 
 
-def _resolve(netlink: IPRoute, tunnel: Tunnel) -> next_hop.NextHop:
+def _resolve(netlink: Netlink, tunnel: Tunnel) -> next_hop.NextHop:
     return next_hop.resolve(netlink, tunnel.source, tunnel.destination, tunnel.egress)
 
 
-def _make_helper(netlink: IPRoute, name: str) -> int:
+def _make_helper(netlink: Netlink, name: str) -> int:
     """Make the device, or take the one that is there. It must stay silent: what it sent of its own would be encapsulated.
 
     Returns:
         Its index.
     """
-    if not netlink.link_lookup(ifname=name):
+    if netlink.find_link(name) is None:
         try:
-            netlink.link("add", ifname=name, kind="ifb")
+            netlink.add_link(name, _HELPER_KIND)
         except NetlinkError as e:
-            if e.code == _EOPNOTSUPP:
+            if e.code == errno.EOPNOTSUPP:
                 raise Unsupported(f"create device {name}", "this kernel has no ifb devices (CONFIG_IFB)") from e
             raise
-    (ifindex,) = netlink.link_lookup(ifname=name)
+    index = netlink.link(name).index
     ipv6 = Path(f"/proc/sys/net/ipv6/conf/{name}/disable_ipv6")
     if ipv6.exists():
         ipv6.write_text("1")
-    netlink.link("set", index=ifindex, mtu=_HELPER_MTU, flags=_IFF_NOARP, change=_IFF_NOARP)
-    netlink.link("set", index=ifindex, state="up")
-    return int(ifindex)
-
-
-def _delete_link(netlink: IPRoute, ifindex: int) -> None:
-    try:
-        netlink.link("del", index=ifindex)
-    except NetlinkError as e:
-        if e.code != _ENODEV:
-            raise
+    netlink.set_link(index, mtu_bytes=_HELPER_MTU, arp=False, up=True)
+    return index

@@ -104,6 +104,7 @@ def mirror_in(net, tunnel=TUNNEL, rule=RULE, tap=TAP, wait=True):
             mirror.taps.create(tap)
             if wait:
                 until(lambda: mirror.tunnel_state("tunnel1").state != "down")
+                mirror.tunnels.refresh()  # the state is the kernel's of this moment; the map may not know it yet
             yield mirror
         finally:
             mirror.taps.delete(tap)

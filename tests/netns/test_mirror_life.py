@@ -8,11 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 from hsadc.dataplane.bpf import clsact, loader, syscall
 from hsadc.dataplane.mirror import Mirror
+from hsadc.dataplane.netlink import Netlink
 from hsadc.errors import ApplyError
 from tests.netns.mirror_net import CLIENT, RULE, TAP, TUNNEL, Mirrored, Net, capture, mirror_in, transfer, until
 
@@ -47,7 +47,7 @@ mirror.rules.create(RULE)
 mirror.taps.create(TAP)
 while mirror.tunnel_state("tunnel1").state != "up":
     pass
-mirror.tunnels.refresh(mirror._objects.netlink)
+mirror.tunnels.refresh()
 os.kill(os.getpid(), signal.SIGKILL)
 """
     run_in_adc(net, [sys.executable, "-c", script], -signal.SIGKILL)
@@ -84,7 +84,7 @@ def exists(program):
 
 
 def attached(net):
-    with net.inside("adc"), IPRoute() as netlink:
+    with net.inside("adc"), Netlink() as netlink:
         return {a.program_id for a in clsact.attachments(netlink)}
 
 

@@ -87,7 +87,7 @@ def test_tap(adc, program, packet, counted):
 
 @pytest.mark.parametrize(("packet", "counted"), [p[1:] for p in ENCAP_PACKETS], ids=[p[0] for p in ENCAP_PACKETS])
 def test_encapsulator(adc, packet, counted):
-    helper = adc._objects.netlink.link_lookup(ifname="hsadc-tun1")[0]
+    helper = adc._objects.netlink.link("hsadc-tun1").index
     before = adc.counters().tunnels["tunnel1"]
     verdict, data = run_program(adc._objects._programs["hsadc_encap"], bytes(packet), helper)
     assert changed(before, adc.counters().tunnels["tunnel1"]) == counted
@@ -102,7 +102,7 @@ def test_identification_counts_up_and_key_is_sent(adc):
     keyed = replace(TUNNEL, gre_key=0xDEADBEEF)
     adc.tunnels.change(TUNNEL, keyed)
     try:
-        helper = adc._objects.netlink.link_lookup(ifname="hsadc-tun1")[0]
+        helper = adc._objects.netlink.link("hsadc-tun1").index
         encap = adc._objects._programs["hsadc_encap"]
         first, second = (Ether(run_program(encap, bytes(Ether(type=0x0800) / Raw(INNER)), helper)[1]) for _ in range(2))
         assert (second[IP].id - first[IP].id) % 65536 == 1

@@ -1,7 +1,10 @@
 """The socket: threads, event loops, and what the kernel says in between."""
 
 import asyncio
+import errno
 import gc
+import select
+import socket
 import struct
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import IPv4Interface, IPv4Network
@@ -12,6 +15,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 from pyroute2.netlink.rtnl import RTM_GETLINK
 
 from hsadc.dataplane.netlink import Netlink
+from hsadc.dataplane.rtnetlink import RtnetlinkEvents
 from tests.netns.conftest import inside
 
 pytestmark = pytest.mark.netns
@@ -56,6 +60,64 @@ def test_answers_that_somebody_gave_up_waiting_for_are_passed_over(net):
         abandoned = netlink.links()[0].index
         netlink._socket.send(struct.pack("=IHHIIBxHiII", 32, RTM_GETLINK, 5, 9999, 0, 0, 0, abandoned, 0, 0))
         assert netlink.link("eth0").name == "eth0"
+
+
+def test_an_error_at_the_end_of_a_dump_is_raised(net):
+    """The kernel takes the request, and refuses when it begins to answer: there is no namespace of that number."""
+    with Netlink() as netlink, pytest.raises(NetlinkError) as refused:
+        netlink.dump(RTM_GETLINK, {"IFLA_IF_NETNSID": 9999})
+    assert refused.value.code == errno.EINVAL
+
+
+def test_a_device_is_made_set_and_removed(net):
+    with Netlink() as netlink:
+        netlink.add_link("hsadc-x", "ifb")
+        made = netlink.link("hsadc-x")
+        assert (made.kind, made.up, made.arp) == ("ifb", False, False)
+        with pytest.raises(NetlinkError, match="File exists"):
+            netlink.add_link("hsadc-x", "ifb")
+        netlink.set_link(made.index, arp=True, up=True)
+        netlink.set_link(made.index, mtu_bytes=9000)
+        now = netlink.find_link(made.index)
+        assert (now.name, now.mtu_bytes, now.arp, now.up) == ("hsadc-x", 9000, True, True)
+        netlink.delete_link(made.index)
+        netlink.delete_link(made.index)
+        assert netlink.find_link(made.index) is None
+        with pytest.raises(NetlinkError, match="not supported"):
+            netlink.delete_link(netlink.link("lo").index)
+
+
+@pytest.fixture
+def events(net):
+    heard = RtnetlinkEvents(0x1)  # RTMGRP_LINK
+    yield heard
+    heard.close()
+
+
+def readable(events):
+    return bool(select.select([events.fileno()], [], [], 0)[0])
+
+
+def test_a_change_is_heard_until_it_is_drained(net, events):
+    assert not readable(events)
+    net.ip("link set eth0 mtu 1400")
+    assert readable(events)
+    events.drain()
+    assert not readable(events)
+    events.drain()
+
+
+def test_more_changes_than_the_queue_holds_are_changes(net, events):
+    events._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    with Netlink() as netlink:
+        index = netlink.link("eth0").index
+        for mtu in range(1300, 1400):
+            netlink.set_link(index, mtu_bytes=mtu)
+        assert readable(events)
+        events.drain()
+        assert not readable(events)
+        netlink.set_link(index, mtu_bytes=1500)
+        assert readable(events)
 
 
 class Between:

@@ -6,14 +6,25 @@ and the kernel removes it with its device.
 
 from __future__ import annotations
 
+import errno
+import socket
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from pyroute2 import IPRoute
+from pyroute2.netlink import NLM_F_CREATE, NLM_F_EXCL
 from pyroute2.netlink.exceptions import NetlinkError
+from pyroute2.netlink.rtnl import (
+    RTM_DELQDISC,
+    RTM_DELTFILTER,
+    RTM_GETQDISC,
+    RTM_GETTFILTER,
+    RTM_NEWQDISC,
+    RTM_NEWTFILTER,
+)
 
+from hsadc.dataplane.rtnetlink import RtnetlinkSocket
 from hsadc.errors import Unsupported
 
 INGRESS, EGRESS = 0xFFFFFFF2, 0xFFFFFFF3
@@ -22,8 +33,12 @@ HOOKS = {"hsadc_tap_in": INGRESS, "hsadc_tap_out": EGRESS, "hsadc_encap": EGRESS
 
 # First in order, so that no other filter's verdict hides a packet; the handle keeps filters of others apart that are first too.
 _PRIORITY, _HANDLE, _ETH_P_ALL = 1, 0x4853, 3
+_WHICH = {"handle": _HANDLE, "info": _PRIORITY << 16 | socket.htons(_ETH_P_ALL)}
+_CLSACT = {"handle": 0xFFFF0000, "parent": 0xFFFFFFF1}
+_TCA_BPF_FLAG_ACT_DIRECT = 1
 _TCA_BPF_ID = 11
-_EEXIST, _ENOENT, _ENODEV, _EINVAL = 17, 2, 19, 22
+_GONE = (errno.ENOENT, errno.ENODEV, errno.EINVAL)
+"""What the kernel says when filter, device or clsact do not exist."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +50,7 @@ class Attachment:
     program_id: int
 
 
-def attach(netlink: IPRoute, ifindex: int, name: str, program_fd: int) -> None:
+def attach(netlink: RtnetlinkSocket, ifindex: int, name: str, program_fd: int) -> None:
     """Attach the program at its hook; one that is there already is replaced in one step.
 
     Raises:
@@ -43,61 +58,58 @@ def attach(netlink: IPRoute, ifindex: int, name: str, program_fd: int) -> None:
         NetlinkError: it refuses otherwise.
     """
     try:
-        netlink.tc("add", "clsact", ifindex)
+        netlink.request(RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL, {"TCA_KIND": "clsact"}, index=ifindex, **_CLSACT)
     except NetlinkError as e:
-        if e.code == _ENOENT:
+        if e.code == errno.ENOENT:
             raise Unsupported(
                 "attach the mirror", "this kernel has no clsact queueing discipline (CONFIG_NET_SCH_INGRESS)"
             ) from e
-        if e.code != _EEXIST:
+        if e.code != errno.EEXIST:
             raise
+    options = [
+        ("TCA_BPF_CLASSID", 1),
+        ("TCA_BPF_FD", program_fd),
+        ("TCA_BPF_NAME", name),
+        ("TCA_BPF_FLAGS", _TCA_BPF_FLAG_ACT_DIRECT),
+    ]
+    attributes = {"TCA_KIND": "bpf", "TCA_OPTIONS": {"attrs": options}}
     try:
-        netlink.tc(
-            "replace-filter",
-            "bpf",
-            ifindex,
-            handle=_HANDLE,
-            fd=program_fd,
-            name=name,
-            parent=HOOKS[name],
-            prio=_PRIORITY,
-            protocol=_ETH_P_ALL,
-            classid=1,
-            direct_action=True,
-        )
+        netlink.request(RTM_NEWTFILTER, NLM_F_CREATE, attributes, index=ifindex, parent=HOOKS[name], **_WHICH)
     except NetlinkError as e:
-        if e.code == _ENOENT:
+        if e.code == errno.ENOENT:
             raise Unsupported("attach the mirror", "this kernel has no BPF traffic filters (CONFIG_NET_CLS_BPF)") from e
         raise
 
 
-def detach(netlink: IPRoute, ifindex: int, name: str) -> None:
+def detach(netlink: RtnetlinkSocket, ifindex: int, name: str) -> None:
     """Remove the filter, and the clsact when nobody has a filter on it; also right when device or filter are gone already."""
     try:
-        netlink.tc("del-filter", "bpf", ifindex, handle=_HANDLE, parent=HOOKS[name], prio=_PRIORITY, protocol=_ETH_P_ALL)
+        netlink.request(RTM_DELTFILTER, 0, {"TCA_KIND": "bpf"}, index=ifindex, parent=HOOKS[name], **_WHICH)
     except NetlinkError as e:
-        if e.code not in (_ENOENT, _ENODEV, _EINVAL):
+        if e.code not in _GONE:
             raise
     try:
-        if not any(list(netlink.get_filters(index=ifindex, parent=hook)) for hook in (INGRESS, EGRESS)):
-            netlink.tc("del", "clsact", ifindex)
+        if not any(netlink.dump(RTM_GETTFILTER, index=ifindex, parent=hook) for hook in (INGRESS, EGRESS)):
+            netlink.request(RTM_DELQDISC, 0, {"TCA_KIND": "clsact"}, index=ifindex, **_CLSACT)
     except NetlinkError as e:
-        if e.code not in (_ENOENT, _ENODEV, _EINVAL):
+        if e.code not in _GONE:
             raise
 
 
-def attachments(netlink: IPRoute) -> Iterator[Attachment]:
-    """All filters of ours in this network namespace."""
-    for qdisc in list(netlink.get_qdiscs()):
-        if qdisc.get("kind") == "clsact":
+def attachments(netlink: RtnetlinkSocket) -> Iterator[Attachment]:
+    """All filters of ours in the socket's network namespace."""
+    for qdisc in netlink.dump(RTM_GETQDISC):
+        if qdisc.get_attr("TCA_KIND") == "clsact":
             for hook in (INGRESS, EGRESS):
                 yield from _on(netlink, qdisc["index"], hook)
 
 
-def _on(netlink: IPRoute, ifindex: int, hook: int) -> Iterator[Attachment]:
-    for found in list(netlink.get_filters(index=ifindex, parent=hook)):
+def _on(netlink: RtnetlinkSocket, ifindex: int, hook: int) -> Iterator[Attachment]:
+    for found in netlink.dump(RTM_GETTFILTER, index=ifindex, parent=hook):
+        if found["handle"] != _HANDLE or found.get_attr("TCA_KIND") != "bpf":
+            continue
         options = found.get_attr("TCA_OPTIONS")
-        if found["handle"] != _HANDLE or found.get_attr("TCA_KIND") != "bpf" or options is None:
+        if options is None:
             continue
         name = options.get_attr("TCA_BPF_NAME") or ""
         if HOOKS.get(name) == hook:

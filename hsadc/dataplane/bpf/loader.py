@@ -14,11 +14,10 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 
-from pyroute2 import IPRoute
-
 from hsadc.dataplane.bpf import clsact, records
 from hsadc.dataplane.bpf.elf import BpfObject, decode
 from hsadc.dataplane.bpf.syscall import Map, load_program, program_info
+from hsadc.dataplane.netlink import Netlink
 from hsadc.errors import ApplyError, Unsupported
 
 OBJECT = Path(__file__).with_name("mirror.bpf.o")
@@ -28,11 +27,11 @@ class Objects:
     """Owns the descriptors of programs and maps. Not thread-safe: callers hold `lock`.
 
     Attributes:
-        netlink: a socket in the network namespace that the mirror works in; owned by the caller.
-        lock: held during each change of what is in the kernel.
+        netlink: a socket in the network namespace that the mirror works in; owned by the caller, used only under `lock`.
+        lock: held during each look at the kernel and each change.
     """
 
-    def __init__(self, netlink: IPRoute) -> None:
+    def __init__(self, netlink: Netlink) -> None:
         self.netlink = netlink
         self.lock = threading.RLock()
         self._maps: dict[str, Map] = {}
@@ -130,7 +129,7 @@ class Objects:
     def _remove(self, leftover: clsact.Attachment) -> None:
         """Detach what another version attached; the encapsulator's device was made for it, and goes with it."""
         if leftover.name == "hsadc_encap":
-            self.netlink.link("del", index=leftover.ifindex)
+            self.netlink.delete_link(leftover.ifindex)
         else:
             clsact.detach(self.netlink, leftover.ifindex, leftover.name)
 

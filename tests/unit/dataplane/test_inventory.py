@@ -14,7 +14,7 @@ class Machine:
         self.kinds = kinds
 
     def links(self):
-        return tuple(Link(n, f"dev{n}", 1500, True, True, kind) for n, kind in enumerate(self.kinds, 1))
+        return tuple(Link(n, f"dev{n}", 1500, True, True, True, kind) for n, kind in enumerate(self.kinds, 1))
 
     def addresses(self):
         return ()

@@ -1,0 +1,93 @@
+"""The dataplane as a whole: what the system refuses, and a start that fails."""
+
+import os
+import resource
+import socket
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+import hsadc
+from hsadc.dataplane.dataplane import Dataplane
+from hsadc.errors import ApplyError
+from hsadc.intent.compile import Intent
+
+pytestmark = pytest.mark.netns
+
+STARTUP = """
+interface ethernet0/0
+  ip address 10.1.0.1/24
+exit
+slb real-server "real"
+  ip 10.1.0.9
+  port 80
+exit
+slb server-pool "pool"
+  real-server "real"
+exit
+slb virtual-server "taken" type http id 1
+  server-pool "pool"
+  auto-snat
+  ip 10.1.0.1 port 8087
+exit
+"""
+
+
+@contextmanager
+def no_descriptor_left():
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.parametrize(
+    ("ask", "step"),
+    [
+        (Dataplane.network, "read the kernel's routes"),
+        (Dataplane.inventory, "read the kernel's devices"),
+        (lambda dataplane: dataplane.apply(Intent()), "start to watch"),
+    ],
+)
+def test_what_the_system_refuses_is_an_error_with_its_step(net, tmp_path, ask, step):
+    dataplane = Dataplane(tmp_path)
+    with no_descriptor_left(), pytest.raises(ApplyError) as refused:
+        ask(dataplane)
+    assert str(refused.value) == f"{step}: too many open files; nothing was changed"
+    dataplane.stop()
+
+
+def test_a_dataplane_that_cannot_be_made_or_removed(net, tmp_path):
+    with no_descriptor_left(), pytest.raises(ApplyError, match=r"^start the dataplane: too many open files"):
+        Dataplane(tmp_path)
+    dataplane = Dataplane(tmp_path)
+    with no_descriptor_left(), pytest.raises(ApplyError, match=r"^open a netlink socket: too many open files"):
+        dataplane.stop()
+
+
+def processes(net):
+    """Numbers of the processes in `near` that still run; ip(8) lists itself."""
+    listed = net.ip(f"netns pids {net.near}").split()
+    return {number for number in listed if Path(f"/proc/{number}").exists()}
+
+
+def test_a_daemon_whose_start_fails_ends_and_leaves_nothing(net, tmp_path):
+    """The threads that watch run already when the virtual server's port turns out to be in use."""
+    (tmp_path / "startup.cfg").write_text(STARTUP)
+    net.ip("address add 10.1.0.7/24 dev eth0")
+    before = [net.ip(command) for command in ("-o link", "-4 -o address", "route show table all")]
+    command = [sys.executable, "-m", "hsadc", "daemon", "--state-dir", str(tmp_path), "--ssh", "off"]
+    environment = os.environ | {"PYTHONPATH": str(Path(hsadc.__file__).parents[1])}
+    with socket.create_server(("0.0.0.0", 8087)):
+        daemon = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    last = daemon.stderr.splitlines()[-1]
+    assert daemon.returncode == 1, daemon.stderr
+    assert last.startswith('hsadc: create haproxy haproxy: slb virtual-server "taken": cannot bind socket')
+    assert last.endswith("nothing was changed")
+    assert [net.ip(command) for command in ("-o link", "-4 -o address", "route show table all")] == before
+    assert processes(net) == {str(os.getpid())}
