@@ -52,7 +52,7 @@ $(VENV)/demo: $(VENV)/bin/python $(SOURCES)
 	@touch $@
 
 $(VENV)/test: $(VENV)/bin/python $(SOURCES)
-	@$(call debian,ethtool iproute2 nftables openssh-client tcpdump tshark)
+	@$(call debian,ethtool iproute2 nftables openssh-client procps tcpdump tshark)
 	@echo "==> hsadc with its test tools; the BPF programs are compiled on the way, which takes a minute"
 	@$(BIN)/pip install --quiet --editable '.[test]'
 	@touch $@ $(VENV)/demo
