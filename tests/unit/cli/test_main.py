@@ -277,7 +277,7 @@ class TestExec:
         daemon = start()
         done = self.run(daemon, "-f", "-", stdin="hostname never\n\nnonsense\nhostname no\n")
         assert done.returncode == 1
-        assert done.stdout.decode().splitlines()[0] == "line 4: nonsense"
+        assert done.stdout.decode().splitlines()[0] == "line 3: nonsense"
         assert self.run(daemon, "-c", "show running-config").stdout == b""
 
     def test_bytes_that_are_no_text(self, start):
