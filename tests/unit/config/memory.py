@@ -113,7 +113,7 @@ class MemoryDataplane:
 
     def network(self) -> tuple[tuple[Link, ...], tuple[Address, ...], tuple[Route, ...]]:
         indices = {d.name: n for n, d in enumerate(self.machine.devices, 2)}
-        links = tuple(Link(indices[d.name], d.name, d.mtu_bytes, True, True, None) for d in self.machine.devices)
+        links = tuple(Link(indices[d.name], d.name, d.mtu_bytes, True, True, True, None) for d in self.machine.devices)
         addresses = tuple(Address(indices[a.device], a.address, False, True) for a in self._intent.addresses)
         routes = [Route(r.destination, r.metric, r.gateway, indices.get(r.device or "", 2), True) for r in self._intent.routes]
         routes += [Route(a.interface.network, 0, None, a.index, False) for a in addresses]
