@@ -8,6 +8,7 @@ from ipaddress import IPv4Address
 
 import pytest
 
+from hsadc.dataplane.mirror import Mirror
 from hsadc.intent.mirror import TapIntent
 from tests.netns.mirror_net import (
     CLIENT,
@@ -181,6 +182,21 @@ def test_a_next_hop_that_does_not_answer(net):
         assert mirror.tunnel_state("tunnel1").next_hop == IPv4Address("10.2.0.77")
         until(lambda: _probe_copy(net, mirror))
         watched_transfer(net, mirror)
+
+
+def test_a_next_hop_that_is_asked_in_vain(net):
+    """The kernel asks for seconds; who looks meanwhile is told that there was no answer so far."""
+    net.run("adc", "ip route replace 10.3.0.0/24 via 10.2.0.77")
+    with net.inside("adc"):
+        mirror = Mirror()  # nobody watches, so the neighbour is asked for once
+        mirror.tunnels.create(TUNNEL)
+        assert "is being asked for" in mirror.tunnel_state("tunnel1").reason
+        until(lambda: "does not answer" in mirror.tunnel_state("tunnel1").reason)
+        assert "INCOMPLETE" in net.run("adc", "ip neigh show 10.2.0.77")
+        until(lambda: "FAILED" in net.run("adc", "ip neigh show 10.2.0.77"))
+        assert "does not answer" in mirror.tunnel_state("tunnel1").reason
+        mirror.tunnels.delete(TUNNEL)
+        mirror.stop()
 
 
 def test_a_next_hop_that_dies(net):
