@@ -70,6 +70,10 @@ def test_a_dataplane_that_cannot_be_made_or_removed(net, tmp_path):
         dataplane.stop()
 
 
+# Not IPv6: the kernel makes link-local routes at a moment of its own.
+IPV4 = ("-o link", "-4 -o address", "-4 route show table all")
+
+
 def processes(net):
     """Numbers of the processes in `near` that still run; ip(8) lists itself."""
     listed = net.ip(f"netns pids {net.near}").split()
@@ -80,7 +84,7 @@ def test_a_daemon_whose_start_fails_ends_and_leaves_nothing(net, tmp_path):
     """The threads that watch run already when the virtual server's port turns out to be in use."""
     (tmp_path / "startup.cfg").write_text(STARTUP)
     net.ip("address add 10.1.0.7/24 dev eth0")
-    before = [net.ip(command) for command in ("-o link", "-4 -o address", "route show table all")]
+    before = [net.ip(command) for command in IPV4]
     command = [sys.executable, "-m", "hsadc", "daemon", "--state-dir", str(tmp_path), "--ssh", "off"]
     environment = os.environ | {"PYTHONPATH": str(Path(hsadc.__file__).parents[1])}
     with socket.create_server(("0.0.0.0", 8087)):
@@ -89,5 +93,5 @@ def test_a_daemon_whose_start_fails_ends_and_leaves_nothing(net, tmp_path):
     assert daemon.returncode == 1, daemon.stderr
     assert last.startswith('hsadc: create haproxy haproxy: slb virtual-server "taken": cannot bind socket')
     assert last.endswith("nothing was changed")
-    assert [net.ip(command) for command in ("-o link", "-4 -o address", "route show table all")] == before
+    assert [net.ip(command) for command in IPV4] == before
     assert processes(net) == {str(os.getpid())}

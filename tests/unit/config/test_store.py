@@ -72,7 +72,6 @@ def test_the_process_is_killed_at_each_system_call(tmp_path):
     assert set(seen) == {"old", "new"}
     assert seen[0] == "old"
     assert seen[-1] == "new"
-    assert seen == sorted(seen, key=["old", "new"].index), "once it is there, the new one stays"
     assert len(seen) > 10
 
 
