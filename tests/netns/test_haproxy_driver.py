@@ -230,6 +230,21 @@ def test_what_runs_an_unknown_file_is_changed(lab: tuple[Site, HaproxyDriver]) -
     assert driver.observe({}) == {intent.key: intent}
 
 
+@pytest.mark.parametrize("number", ["1\n", "", "x"])
+def test_it_is_found_again_without_its_number(lab: tuple[Site, HaproxyDriver], number: str) -> None:
+    here, driver = lab
+    intent = here.intent()
+    driver.create(intent)
+    before = here.masters
+    (here.state_dir / "haproxy" / "haproxy.pid").write_text(number)
+    second = HaproxyDriver(here.state_dir)
+    assert second.observe({}) == {intent.key: intent}
+    second.change(intent, here.intent(weight=2))
+    assert here.masters == before
+    second.delete(intent)
+    assert here.processes() == {}
+
+
 def test_a_number_that_another_process_has_now_is_not_adopted(lab: tuple[Site, HaproxyDriver]) -> None:
     here, driver = lab
     (here.state_dir / "haproxy").mkdir(parents=True)
