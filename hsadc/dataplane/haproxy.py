@@ -209,8 +209,13 @@ class HaproxyDriver:
         """All or nothing, whenever the daemon is killed."""
         self._make_directories()
         with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=self._directory, prefix=f"{name}.", delete=False) as f:
-            f.write(text)
-        Path(f.name).replace(self._directory / name)
+            try:
+                f.write(text)
+                f.flush()
+                Path(f.name).replace(self._directory / name)
+            except OSError:
+                Path(f.name).unlink(missing_ok=True)
+                raise
 
     def _make_directories(self) -> None:
         for directory in (self._directory.parent, self._directory, self._log.parent):

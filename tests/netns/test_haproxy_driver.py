@@ -163,6 +163,16 @@ def test_a_port_in_use_leaves_nothing(lab: tuple[Site, HaproxyDriver]) -> None:
     assert here.get()
 
 
+def test_a_file_that_cannot_be_written_leaves_nothing_beside_it(lab: tuple[Site, HaproxyDriver]) -> None:
+    here, driver = lab
+    config = here.state_dir / "haproxy" / "haproxy.cfg"
+    config.mkdir(parents=True)
+    with pytest.raises(IsADirectoryError):
+        driver.create(here.intent())
+    assert list(config.parent.iterdir()) == [config]
+    config.rmdir()
+
+
 def test_a_refused_change_leaves_the_old_worker(lab: tuple[Site, HaproxyDriver]) -> None:
     here, driver = lab
     old, other = here.intent(), new_address()
