@@ -17,7 +17,7 @@ from hsadc.dataplane.netlink import Address, Link, Netlink, Route
 from hsadc.dataplane.originals import Originals, kernel_identity
 from hsadc.dataplane.reconcile import Outcome, asking, reconcile
 from hsadc.dataplane.route import RouteDriver
-from hsadc.dataplane.tunnel import TunnelState
+from hsadc.dataplane.tunnel import TunnelState, broken
 from hsadc.errors import Unsupported
 from hsadc.intent.compile import Intent
 from hsadc.intent.inventory import Inventory
@@ -117,7 +117,11 @@ class Dataplane:
     def tunnel_state(self, interface: str) -> TunnelState:
         """Whether copies can leave by a tunnel interface that is in force, and why not."""
         with asking(f"read the state of {interface}"):
-            return self._mirror.tunnel_state(interface)
+            try:
+                return self._mirror.tunnel_state(interface)
+            except KeyError:
+                intended = next(t for t in self._intent.tunnels if t.interface == interface)
+                return broken(intended.mtu_bytes, "helper device")
 
     def mirror_counters(self) -> MirrorCounters:
         """What was copied, sent and dropped."""

@@ -46,6 +46,13 @@ class TunnelState:
     mtu_bytes: int
 
 
+def broken(mtu_bytes: int, part: str) -> TunnelState:
+    """The state of a tunnel interface of which somebody has removed a part."""
+    return TunnelState(
+        "down", f"its {part} is gone: the next change of the configuration makes it again", None, None, None, mtu_bytes
+    )
+
+
 def helper_name(interface: str) -> str:
     """Name of the helper device of a tunnel interface."""
     return f"hsadc-tun{interface.removeprefix('tunnel')}"
@@ -158,7 +165,9 @@ class TunnelDriver:
         with self._objects.lock:
             netlink = self._objects.netlink
             self._objects.adopt()
-            tunnel = {name: tunnel for name, _, tunnel in self._tunnels(netlink)}[interface]
+            ifindex, tunnel = {name: (i, tunnel) for name, i, tunnel in self._tunnels(netlink)}[interface]
+            if not any(a.ifindex == ifindex and a.name == _ENCAP for a in clsact.attachments(netlink)):
+                return broken(tunnel.mtu_bytes, "encapsulator")
             hop = _resolve(netlink, tunnel)
         mtu = min(tunnel.mtu_bytes, hop.mtu_bytes or tunnel.mtu_bytes)
         if hop.state is not State.UP:

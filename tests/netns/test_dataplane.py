@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 from contextlib import contextmanager
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ import hsadc
 from hsadc.dataplane.dataplane import Dataplane
 from hsadc.errors import ApplyError
 from hsadc.intent.compile import Intent
+from hsadc.intent.mirror import TunnelIntent
 
 pytestmark = pytest.mark.netns
 
@@ -95,3 +97,26 @@ def test_a_daemon_whose_start_fails_ends_and_leaves_nothing(net, tmp_path):
     assert last.endswith("nothing was changed")
     assert [net.ip(command) for command in IPV4] == before
     assert processes(net) == {str(os.getpid())}
+
+
+@pytest.mark.parametrize(
+    ("sabotage", "reason"),
+    [
+        ("ip link del hsadc-tun1", "its helper device is gone"),
+        ("tc qdisc del dev hsadc-tun1 clsact", "its encapsulator is gone"),
+    ],
+)
+def test_a_tunnel_that_somebody_took_apart_is_down_until_the_next_change(net, tmp_path, sabotage, reason):
+    net.ip("link set eth0 up")
+    net.ip("addr add 10.1.0.1/24 dev eth0")
+    intent = Intent(tunnels=(TunnelIntent("tunnel1", "eth0", IPv4Address("10.1.0.1"), IPv4Address("10.1.0.9")),))
+    dataplane = Dataplane(tmp_path)
+    dataplane.apply(intent)
+    try:
+        subprocess.run(sabotage.split(), check=True)
+        state = dataplane.tunnel_state("tunnel1")
+        assert (state.state, state.reason) == ("down", f"{reason}: the next change of the configuration makes it again")
+        assert dataplane.apply(intent).created == 1
+        assert "gone" not in dataplane.tunnel_state("tunnel1").reason
+    finally:
+        dataplane.stop()
