@@ -98,10 +98,12 @@ def test_a_next_hop_that_dies_under_load_is_noticed(net):
             return mirror.tunnel_state("tunnel1")
 
         until(lambda: state().reason == "next hop 10.2.0.1 on back does not answer")
+        mirror.tunnels.refresh()  # the state is the kernel's of this moment; the map may not know it yet
         before = mirror.counters().tunnels["tunnel1"]
         transfer(net, download=bytes(100_000))
         after = mirror.counters().tunnels["tunnel1"]
-        assert (after.sent_packets, after.no_neighbour > before.no_neighbour) == (before.sent_packets, True)
+        assert after.sent_packets == before.sent_packets
+        assert after.no_neighbour > before.no_neighbour
         net.run("router", "sysctl -qw net.ipv4.conf.lan.arp_ignore=0")
         net.run("router", "ip link set lan address 02:00:00:00:00:07")
         until(lambda: state().mac == "02:00:00:00:00:07")
