@@ -278,6 +278,39 @@ def test_a_tunnel_is_changed_under_traffic(net):
         assert mirror.counters().tunnels["tunnel1"].sent_packets == before + len(Mirrored(frames, key=5).inner)
 
 
+def test_a_virtual_server_moves_to_another_port(net):
+    """As a transaction does it: what comes is made before what goes is removed, and both count under one number."""
+    moved = replace(RULE, port=PORT + 1)
+    with mirror_in(net) as mirror:
+        transfer(net, UP)
+        before = mirror.counters().rules[RULE.id]
+        mirror.rules.create(moved)
+        mirror.rules.delete(RULE)
+        mirror.rules.prepare({moved.key: moved})
+        assert mirror.counters().rules[RULE.id] == before
+        transfer(net, UP, port=moved.port)
+        after = mirror.counters().rules[RULE.id]
+        assert after.cloned - before.cloned > 100
+        mirror.rules.delete(moved)
+
+
+def test_two_rules_swap_their_numbers(net):
+    other = replace(RULE, id=8, port=PORT + 1)
+    swapped, other_swapped = replace(RULE, id=8), replace(other, id=7)
+    with mirror_in(net) as mirror:
+        mirror.rules.create(other)
+        mirror.rules.change(RULE, swapped)
+        mirror.rules.change(other, other_swapped)
+        mirror.clear_counters()
+        transfer(net, UP)
+        counters = mirror.counters().rules
+        assert counters[8].cloned > 100
+        assert counters[7].cloned == 0
+        mirror.rules.delete(other_swapped)
+        mirror.rules.prepare({})
+        assert set(mirror.counters().rules) == {8}
+
+
 def test_a_rule_of_another_protocol_drops_what_cannot_be_split(net):
     rule = replace(RULE, protocol=17)
     with mirror_in(net, rule=rule) as mirror:
