@@ -75,6 +75,10 @@ class RuleIntent:
         """What a packet is matched by."""
         return self.address, self.port, self.protocol
 
+    def __str__(self) -> str:
+        """As an error names it."""
+        return f"{self.address} port {self.port} to {self.tunnel}"
+
 
 @dataclass(frozen=True, slots=True)
 class TapIntent:

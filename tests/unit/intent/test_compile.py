@@ -245,3 +245,7 @@ def test_keys_tell_objects_apart(article):
     intent = compile_config(article, machine).intent
     for objects in (getattr(intent, f.name) for f in fields(intent)):
         assert len({o.key for o in objects}) == len(objects)
+
+
+def test_an_error_names_a_rule_in_words():
+    assert str(RuleIntent(7, IPv4Address("192.168.131.2"), 8087, 6, "tunnel1")) == "192.168.131.2 port 8087 to tunnel1"
