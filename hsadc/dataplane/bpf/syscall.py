@@ -101,7 +101,13 @@ class Map:
 
     def set(self, key: bytes, value: bytes | None = None) -> None:
         """Set the key's value in one step, for readers too; without a value, zero it (on every CPU)."""
-        self._call(MAP_UPDATE, key, ctypes.create_string_buffer(value or b"", self._size))
+        try:
+            self._call(MAP_UPDATE, key, ctypes.create_string_buffer(value or b"", self._size))
+        except OSError as e:
+            if e.errno != errno.E2BIG:
+                raise
+            # The errno's own words, "argument list too long", would send the operator looking in the wrong place.
+            raise OSError(e.errno, f"there is no room for more than {self.shape.max_entries} in the kernel's table") from e
 
     def delete(self, key: bytes) -> None:
         """Remove the key; also right when it is gone already."""
