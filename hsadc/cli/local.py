@@ -57,12 +57,12 @@ def _own_device(state_dir: Path) -> Iterator[None]:
 
     thread = threading.Thread(target=run, name="device")
     thread.start()
-    started.wait()
     try:
+        started.wait()  # inside: a Ctrl-C here must stop the device, too
         for error in failure:
             raise error
         yield
     finally:
-        if not failure:
+        if thread.is_alive() and stop:
             stop[0]()
         thread.join()
