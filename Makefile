@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 SOURCES := setup.cfg pyproject.toml $(wildcard hsadc/dataplane/bpf/*.[ch] hsadc/dataplane/bpf/build_backend.py)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint unit bench clean
+.PHONY: demo test lint unit clean
 
 demo: $(VENV)/demo
 	@$(BIN)/hsadc lab demo
