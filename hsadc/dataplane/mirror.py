@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hsadc.dataplane.bpf.loader import Objects
-from hsadc.dataplane.bpf.records import RuleCounters, TunnelCounters, decode_index, encode_index
+from hsadc.dataplane.bpf.records import RuleCounters, TunnelCounters, encode_index
 from hsadc.dataplane.netlink import Netlink
 from hsadc.dataplane.next_hop import Watcher
-from hsadc.dataplane.rule import RuleDriver
+from hsadc.dataplane.rule import RuleDriver, rules
 from hsadc.dataplane.tap import TapDriver
 from hsadc.dataplane.tunnel import TunnelDriver, TunnelState, helpers
 
@@ -80,8 +80,8 @@ class Mirror:
             maps = self._objects.adopt()
             if not maps:
                 return MirrorCounters({}, {})
-            rules, tunnels = maps["rule_counters"], maps["tunnel_counters"]
-            by_rule = {decode_index(key): rules.get(key) for key in list(rules.keys())}
+            tunnels = maps["tunnel_counters"]
+            by_rule = {rule.id: maps["rule_counters"].get(encode_index(rule.id)) for rule in rules(maps).values()}
             by_tunnel = {name: tunnels.get(encode_index(i)) for name, i in helpers(self._objects.netlink).items()}
         return MirrorCounters(
             {rule: RuleCounters.decode(value) for rule, value in by_rule.items() if value is not None},

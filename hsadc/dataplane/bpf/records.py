@@ -35,11 +35,6 @@ def encode_index(index: int) -> bytes:
     return _INDEX.pack(index)
 
 
-def decode_index(key: bytes) -> int:
-    """The opposite of `encode_index`."""
-    return int(_INDEX.unpack(key)[0])
-
-
 def encode_rule_key(address: IPv4Address, port: int, protocol: int) -> bytes:
     """What a packet is matched by; IPv4 addresses are mapped into IPv6 ones (RFC 4291, section 2.5.5.2)."""
     return _RULE_KEY.pack(_MAPPED + address.packed, port, protocol)

@@ -70,11 +70,6 @@ def test_rule_comes_back(helper, rule_id):
     assert Rule.decode(Rule(helper, rule_id).encode()) == Rule(helper, rule_id)
 
 
-@given(u32)
-def test_index_comes_back(index):
-    assert records.decode_index(records.encode_index(index)) == index
-
-
 @pytest.mark.parametrize("kind", [RuleCounters, TunnelCounters])
 def test_counters_are_sums_over_cpus(kind):
     count = kind.size() // 8
