@@ -46,7 +46,7 @@ class Options:
 
 
 def run_daemon(options: Options) -> None:
-    """Run the device in the foreground until SIGTERM or SIGINT.
+    """Run the device in the foreground until SIGTERM, SIGINT or, from a terminal that closes, SIGHUP.
 
     Raises:
         HsadcError: it cannot start; nothing is left behind.
@@ -55,8 +55,9 @@ def run_daemon(options: Options) -> None:
 
     async def foreground() -> None:
         stop = asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            if signal.getsignal(number) != signal.SIG_IGN:  # nohup wants it to stay ignored
+                asyncio.get_running_loop().add_signal_handler(number, stop.set)
         await serve(options, stop, lambda: log.info("ready"))
 
     asyncio.run(foreground())

@@ -13,7 +13,7 @@ from hsadc.errors import AmbiguousCommand, CommandError, HsadcError, IncompleteC
 from hsadc.syntax.complete import Candidate, candidates, last_word
 from hsadc.syntax.grammar import section_of
 from hsadc.syntax.load import check_line
-from hsadc.syntax.match import match_in
+from hsadc.syntax.match import match_in, understand
 from hsadc.syntax.nodes import Command, Node
 from hsadc.syntax.width import blank, cells
 
@@ -189,7 +189,7 @@ class Session:
             return None
         try:
             check_line(line)
-            match_in(self._roots, line)
+            match_in(self._roots, line, understand)
         except (IncompleteCommand, AmbiguousCommand):
             return None
         except CommandError as e:
