@@ -44,11 +44,11 @@ def understand(root: Node, line: str) -> tuple[Form, list[Any]]:
     return node.form, values
 
 
-def match_in(roots: Sequence[Node], line: str, read: Callable[[Node, str], T] = match) -> tuple[int, T]:
-    """Try a line in several modes, innermost first.
+def match_in(roots: Sequence[Node], line: str, read: Callable[[Node, str], T]) -> tuple[int, T]:
+    """Read a line with `match` or `understand` in several modes, innermost first.
 
     Returns:
-        The index of the mode that understood it, and what `read` makes of it: the command.
+        The index of the mode that understood it, and what `read` gave.
 
     Raises:
         CommandError: of the mode that understood the most words; the innermost one when they are even.
