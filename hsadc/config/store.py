@@ -71,6 +71,6 @@ def read_text(path: Path) -> str:
     except OSError as e:
         raise ConfigError(str(path), e.strerror or str(e)) from e
     try:
-        return data.decode("utf-8")
+        return data.decode("utf-8").removeprefix("\ufeff")  # editors of other systems begin a file with a byte order mark
     except UnicodeDecodeError as e:
         raise ConfigError(str(path), f"not a text file: byte {e.start} is not UTF-8") from e

@@ -2,6 +2,11 @@
 
 The encapsulator sends to a next hop that is written into its map; the kernel resolves the hop's hardware address. It does not
 tell when that fails, so the state of route and neighbour is watched here.
+
+The kernel asks a neighbour that it has not heard of for a while whether it is still there, unless a local socket vouches for it: a
+connection that makes progress reaches its peer. A copy of a packet from such a connection still carries that word, and the kernel
+takes it for the word of the copy's own next hop. It would believe in a dead one for as long as there is traffic to mirror, so
+next hops are verified from here (the states are those of RFC 4861, section 7.3.2, which Linux has for ARP, too).
 """
 
 from __future__ import annotations
@@ -28,10 +33,14 @@ _log = logging.getLogger(__name__)
 
 _RTN_UNICAST, _RTM_F_FIB_MATCH = 1, 0x2000
 _NTF_USE = 0x01
-_NUD_INCOMPLETE, _NUD_NONE = 0x01, 0x00
+_NUD_NONE, _NUD_INCOMPLETE, _NUD_PROBE = 0x00, 0x01, 0x10
+_NUD_BELIEVED = 0x02 | 0x04 | 0x08  # reachable, stale, delay
 _NUD_VALID = 0x80 | 0x40 | 0x02 | 0x10 | 0x04 | 0x08  # permanent, noarp, reachable, probe, stale, delay
 _GROUPS = 0x01 | 0x04 | 0x10 | 0x40 | 0x80  # RTMGRP_: link, neighbour, IPv4 address, IPv4 route, IPv4 rule
-_PROBE_INTERVAL_S = 1.0
+PROBE_INTERVAL_S = 1.0
+"""How often a next hop that is not there is asked for."""
+VERIFY_INTERVAL_S = 5.0
+"""How often one that is there is asked whether it still is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +56,7 @@ class NextHop:
         mac: the neighbour's hardware address, when known.
         mtu_bytes: the largest IP packet that route and device take; 0 when there is no route.
         probing: True while the kernel is asking for the neighbour.
+        believed: True while the kernel takes the neighbour to be there by what it learned earlier, and is not asking.
     """
 
     state: State
@@ -57,6 +67,7 @@ class NextHop:
     mac: str | None = None
     mtu_bytes: int = 0
     probing: bool = False
+    believed: bool = False
 
 
 def resolve(netlink: Netlink, source: IPv4Address, destination: IPv4Address, egress: str) -> NextHop:
@@ -110,27 +121,34 @@ def _neighbour(netlink: Netlink, ifindex: int, address: IPv4Address, route_mtu: 
     except NetlinkError:
         pass  # the kernel has not been asked to reach it yet
     if state & _NUD_VALID or not link.arp:
-        return NextHop(State.UP, "", ifindex, link.name, address, mac, mtu)
+        return NextHop(State.UP, "", ifindex, link.name, address, mac, mtu, believed=bool(state & _NUD_BELIEVED))
     probing = bool(state & _NUD_INCOMPLETE)
     # Who does not answer is asked again at once, so that the kernel's "failed" lasts no longer than it takes to see it.
-    asking = state == _NUD_NONE or (probing and asked_s < _PROBE_INTERVAL_S)
+    asking = state == _NUD_NONE or (probing and asked_s < PROBE_INTERVAL_S)
     reason = f"next hop {address} on {link.name} " + ("is being asked for" if asking else "does not answer")
     return NextHop(State.NO_NEIGHBOUR, reason, ifindex, link.name, address, None, mtu, probing)
 
 
 def probe(netlink: Netlink, hop: NextHop) -> None:
     """Make the kernel ask for the next hop's hardware address, unless it is about it; the answer shows in `resolve` later."""
-    if hop.address is None or hop.probing:
-        return
+    if hop.address is not None and not hop.probing:
+        _ask(netlink, hop, NLM_F_CREATE | NLM_F_REPLACE, _NTF_USE, _NUD_NONE)
+
+
+def verify(netlink: Netlink, hop: NextHop) -> None:
+    """Make the kernel ask a next hop that it believes in whether it is there; packets go on to it until it has not answered.
+
+    An entry that somebody wrote down for good (permanent) is left alone.
+    """
+    if hop.believed:
+        _ask(netlink, hop, NLM_F_REPLACE, 0, _NUD_PROBE)
+
+
+def _ask(netlink: Netlink, hop: NextHop, message_flags: int, flags: int, state: int) -> None:
+    destination = {"NDA_DST": str(hop.address)}
     try:
         netlink.request(
-            RTM_NEWNEIGH,
-            NLM_F_CREATE | NLM_F_REPLACE,
-            {"NDA_DST": str(hop.address)},
-            family=socket.AF_INET,
-            ifindex=hop.ifindex,
-            flags=_NTF_USE,
-            state=_NUD_NONE,
+            RTM_NEWNEIGH, message_flags, destination, family=socket.AF_INET, ifindex=hop.ifindex, flags=flags, state=state
         )
     except NetlinkError as e:
         _log.info("cannot ask for next hop %s on %s: %s", hop.address, hop.device, e)
@@ -140,14 +158,14 @@ class Watcher:
     """A thread that calls `refresh` at each change of links, addresses, routes, rules or neighbours.
 
     Args:
-        refresh: brings the map up to date; True when it waits for a neighbour, and shall be called again in a second even
-            without a change.
+        refresh: brings the map up to date; returns in how many seconds it shall be called again even without a change, None for
+            never.
 
     Raises:
         OSError: no file descriptor is left.
     """
 
-    def __init__(self, refresh: Callable[[], bool]) -> None:
+    def __init__(self, refresh: Callable[[], float | None]) -> None:
         self._refresh = refresh
         self._events = RtnetlinkEvents(_GROUPS)
         self._stopped, self._stop = os.pipe()
@@ -165,10 +183,10 @@ class Watcher:
         while True:
             try:
                 self._events.drain()  # many changes are one: what they led to is read from the kernel now
-                waits = self._refresh()
+                pause_s = self._refresh()
             except (NetlinkError, OSError):
                 _log.exception("the next hops could not be refreshed")
-                waits = True
-            ready, _, _ = select.select([self._stopped, self._events.fileno()], [], [], _PROBE_INTERVAL_S if waits else None)
+                pause_s = PROBE_INTERVAL_S
+            ready, _, _ = select.select([self._stopped, self._events.fileno()], [], [], pause_s)
             if self._stopped in ready:
                 return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import re
+import time
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address
@@ -67,6 +68,7 @@ class TunnelDriver:
 
     def __init__(self, objects: Objects) -> None:
         self._objects = objects
+        self._verify_at = 0.0
 
     def observe(self, wanted: Mapping[Hashable, TunnelIntent]) -> Mapping[Hashable, TunnelIntent]:
         """The tunnels in the map; one without its encapsulator is left out while it is wanted, so that it is made again."""
@@ -128,19 +130,24 @@ class TunnelDriver:
             self._forget_others(netlink)
             self._objects.release()
 
-    def refresh(self) -> bool:
-        """Bring all tunnels up to date with the kernel's routes and neighbours, asking for neighbours that are not known.
+    def refresh(self) -> float | None:
+        """Bring all tunnels up to date with the kernel's routes and neighbours.
+
+        Neighbours that are not known are asked for, and those that are, now and then, whether they are still there.
 
         Returns:
-            Whether a tunnel waits for its neighbour.
+            In how many seconds this is to be done again even when nothing is heard of a change; None without tunnels.
         """
-        waits = False
         with self._objects.lock:
-            netlink = self._objects.netlink
-            if self._objects.maps:
-                for _, ifindex, tunnel in self._tunnels(netlink):
-                    waits |= self._write(ifindex, tunnel, netlink).state is State.NO_NEIGHBOUR
-        return waits
+            netlink, now = self._objects.netlink, time.monotonic()
+            hops = [self._write(ifindex, tunnel, netlink) for _, ifindex, tunnel in self._tunnels(netlink)]
+            if now >= self._verify_at:
+                self._verify_at = now + next_hop.VERIFY_INTERVAL_S
+                for hop in hops:
+                    next_hop.verify(netlink, hop)
+        if any(hop.state is State.NO_NEIGHBOUR for hop in hops):
+            return next_hop.PROBE_INTERVAL_S
+        return max(self._verify_at - now, 0) if hops else None
 
     def state(self, interface: str) -> TunnelState:
         """How it stands with a tunnel interface.

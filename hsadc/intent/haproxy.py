@@ -28,6 +28,11 @@ _BALANCE = {
 }
 
 
+_ANY_MSS = 32767
+"""The largest that Linux lets a socket ask for (tcp(7), TCP_MAXSEG): the device's MTU alone sets the limit then. It is written
+out, because a worker that inherits a listener whose `mss` is gone does not forget it: it asks clients for 536 bytes."""
+
+
 @dataclass(frozen=True, slots=True)
 class HaproxyIntent:
     """The one HAProxy that serves all virtual servers of types tcp and http.
@@ -61,7 +66,8 @@ def compile_services(
     Args:
         config: where pools, real servers and application profiles are looked up; its references are not dangling.
         served: the virtual servers in force: each has an address and a pool. Their order does not matter.
-        mss: the largest TCP segment (bytes of payload) that clients may send and are sent, by virtual server's name.
+        mss: the largest TCP segment (bytes of payload) that clients may send and are sent, by virtual server's name; without an
+            entry it is what fits the path.
 
     Returns:
         One, or none when there are no virtual servers: then no HAProxy is needed.
@@ -90,7 +96,7 @@ def _frontend(config: Config, server: VirtualServer, mss: int | None) -> Iterato
         raise ValueError(f"{_path('virtual_server', server.name)} has no address")
     yield f"# {_path('virtual_server', server.name)}"
     yield f"frontend vs{server.id}_{encode_name(server.name)} from {server.type}"
-    yield f"  bind {server.ip.address}:{server.ip.port}" + (f" mss {mss}" if mss is not None else "")
+    yield f"  bind {server.ip.address}:{server.ip.port} mss {_ANY_MSS if mss is None else mss}"
     if server.log_enable:
         yield "  log global"
         yield f"  option {server.type}log"

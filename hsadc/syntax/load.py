@@ -104,7 +104,7 @@ def _carry_out(editor: Editor, command: Command, line: str) -> None:
     if command.name in ("leave", "to_exec"):
         editor.leave()
     elif command.name == "do_exec":
-        raise UnknownCommand("do", line.index("do"))
+        raise UnknownCommand(line.split()[0], len(line) - len(line.lstrip()))
     else:
         editor.apply(command)
 

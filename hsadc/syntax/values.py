@@ -50,7 +50,8 @@ class Terminal:
 
 def make_terminal(name: str, pattern: str, priority: int, placeholder: str, live: str) -> Terminal:
     """The value behind a terminal of the grammar."""
-    matches = re.compile(pattern, re.DOTALL).fullmatch
+    # A typed value is ASCII: other digits would make names that look alike, such as two interfaces ethernet0/1.
+    matches = re.compile(pattern, re.DOTALL | (re.ASCII if priority == 2 else 0)).fullmatch
     parse: Callable[[str], Any]
     render: Callable[[Any], str | None]
     if bounds := re.fullmatch(r"<(\d+)-(\d+)>", placeholder):

@@ -76,7 +76,9 @@ class Site:
     address: IPv4Address = field(default_factory=new_address)
     port: int = 8087
 
-    def intent(self, weight: int = 1, address: IPv4Address | None = None, **settings: object) -> HaproxyIntent:
+    def intent(
+        self, weight: int = 1, address: IPv4Address | None = None, mss: int | None = 1400, **settings: object
+    ) -> HaproxyIntent:
         """The services of virtual server `l7 网`; two weights make two intents."""
         config = Config(
             app_profile={"xff": AppProfile("xff", x_forwarded_for=True)},
@@ -85,7 +87,7 @@ class Site:
         )
         listener = Listener(address or self.address, self.port)
         server = VirtualServer("l7 网", id=7, server_pool="web", ip=listener, auto_snat=True, **settings)  # type: ignore[arg-type]
-        (intent,) = compile_services(config, [server], {server.name: 1400})
+        (intent,) = compile_services(config, [server], {} if mss is None else {server.name: mss})
         return intent
 
     def get(self) -> str:

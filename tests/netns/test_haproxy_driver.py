@@ -86,6 +86,23 @@ def test_change_replaces_the_worker_and_keeps_the_master(lab: tuple[Site, Haprox
     assert set(here.masters) <= set(before)
 
 
+def segment_size(here: Site) -> int:
+    """Bytes of payload that a client may send at once to the virtual server."""
+    with socket.create_connection((str(here.address), here.port)) as client:
+        return client.getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG)
+
+
+def test_segments_are_as_large_as_ever_when_they_need_not_be_small_any_more(lab: tuple[Site, HaproxyDriver]) -> None:
+    here, driver = lab
+    clamped, free = here.intent(), here.intent(mss=None)
+    driver.create(free)
+    before = segment_size(here)
+    driver.change(free, clamped)
+    assert segment_size(here) <= 1400 < before
+    driver.change(clamped, free)
+    assert segment_size(here) == before
+
+
 def test_the_log_has_requests_of_all_workers(lab: tuple[Site, HaproxyDriver]) -> None:
     here, driver = lab
     old, new = here.intent(log_enable=True), here.intent(weight=2, log_enable=True)

@@ -88,6 +88,33 @@ def attached(net):
         return {a.program_id for a in clsact.attachments(netlink)}
 
 
+def test_a_next_hop_that_dies_under_load_is_noticed(net):
+    """A copy of what a local socket sends vouches for that socket's own peer, which is not the copy's next hop."""
+    with mirror_in(net) as mirror:
+        net.run("router", "sysctl -qw net.ipv4.conf.lan.arp_ignore=8")  # it answers nobody any more
+
+        def state():
+            transfer(net, download=bytes(100_000))
+            return mirror.tunnel_state("tunnel1")
+
+        until(lambda: state().reason == "next hop 10.2.0.1 on back does not answer")
+        before = mirror.counters().tunnels["tunnel1"]
+        transfer(net, download=bytes(100_000))
+        after = mirror.counters().tunnels["tunnel1"]
+        assert (after.sent_packets, after.no_neighbour > before.no_neighbour) == (before.sent_packets, True)
+        net.run("router", "sysctl -qw net.ipv4.conf.lan.arp_ignore=0")
+        net.run("router", "ip link set lan address 02:00:00:00:00:07")
+        until(lambda: state().mac == "02:00:00:00:00:07")
+
+
+def test_what_an_administrator_wrote_down_is_not_asked_for(net):
+    with mirror_in(net) as mirror:
+        net.run("adc", "ip neigh replace 10.2.0.1 dev back lladdr 02:00:00:00:00:08 nud permanent")
+        for _ in range(2):
+            mirror.tunnels.refresh()
+        assert net.run("adc", "ip neigh show 10.2.0.1").split()[-1] == "PERMANENT"
+
+
 def test_nothing_is_loaded_for_nothing(net):
     with net.inside("adc"):
         mirror = Mirror()

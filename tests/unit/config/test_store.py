@@ -191,3 +191,8 @@ def test_what_cannot_be_read(tmp_path, name, data, message):
 def test_a_file_that_is_not_there_is_an_error_for_those_who_name_it(tmp_path):
     with pytest.raises(ConfigError, match="No such file"):
         read_text(Path(tmp_path / "x.cfg"))
+
+
+def test_a_byte_order_mark_is_not_text(tmp_path):
+    (tmp_path / "x.cfg").write_bytes(b"\xef\xbb\xbfhostname a\n")
+    assert read_text(tmp_path / "x.cfg") == "hostname a\n"

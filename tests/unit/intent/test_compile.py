@@ -206,7 +206,7 @@ def test_the_key_and_the_mtu_make_room_in_the_segments(article):
 
     assert mss("tunnel gre tunnel-to-142", "key 1") == "1432"
     assert mss("interface ethernet0/0", "mtu 1400") == "1336"
-    assert mss("tunnel gre tunnel-to-142", "interface ethernet0/1") == ""
+    assert mss("tunnel gre tunnel-to-142", "interface ethernet0/1") == "32767"
 
 
 def test_all_configured_interfaces_are_tapped_and_those_that_own_a_mirrored_address(article):

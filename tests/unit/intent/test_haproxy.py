@@ -88,7 +88,11 @@ def test_no_virtual_server_needs_no_haproxy() -> None:
 def test_the_kernel_chooses_the_source_address() -> None:
     (intent,) = compile_services(CONFIG, [ARTICLE], {})
     assert "source" not in intent.services
-    assert "mss" not in intent.services
+
+
+def test_without_a_clamp_the_device_alone_limits_segments() -> None:
+    (intent,) = compile_services(CONFIG, [ARTICLE], {})
+    assert " mss 32767\n" in intent.services
 
 
 def test_there_is_one() -> None:

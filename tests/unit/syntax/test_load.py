@@ -141,6 +141,11 @@ def test_exec_commands_do_not_belong_in_a_file():
     assert [m[2] for m in mistakes("show version", "do show version")] == [UnknownCommand, UnknownCommand]
 
 
+@pytest.mark.parametrize("do", ["do", "DO", "d"])
+def test_do_is_refused_however_it_is_spelt(do):
+    assert mistakes(f"  {do} show version") == [(1, 3, UnknownCommand, f"unrecognized keyword {do}")]
+
+
 @pytest.mark.parametrize("line", ["\x00\x01\x02", "hostname a\x1b[31m", "hostname a\x9b31m", "hostname \ufffd", "\udcff"])
 def test_what_is_not_text_is_refused(line):
     assert "is this a text file?" in mistakes(line)[0][3]

@@ -135,3 +135,9 @@ def _follow(node, word):
     from hsadc.syntax.match import walk
 
     return walk(node, word, [word])
+
+
+@pytest.mark.parametrize(("mode", "line"), [("real_server", "port \u0663"), ("config", "interface ethernet0/\u0661")])
+def test_a_number_has_ascii_digits(mode, line):
+    with pytest.raises(UnknownCommand):
+        match(grammar.roots[mode], line)
