@@ -92,7 +92,7 @@ class Session:
         except HsadcError as e:
             return Reply((f"% Error: {e}",), ok=False)
         except Exception:
-            log.exception("a bug: %r failed", line[:200])
+            log.exception("a bug: '%s ...' failed", " ".join(line.split()[:2]))  # not the whole line: it may hold a password
             return Reply(("% Error: internal error, the log has the details; nothing else was done",), ok=False)
 
     def _run(self, line: str) -> Iterable[str]:
