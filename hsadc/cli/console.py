@@ -15,7 +15,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from hsadc.cli.line import MORE, Pager, is_free_text
+from hsadc.cli.editor import is_free_text
+from hsadc.cli.line import MORE, Pager
 from hsadc.cli.shell import Shell
 from hsadc.errors import HsadcError
 

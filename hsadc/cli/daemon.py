@@ -99,12 +99,12 @@ async def _serve_clients(
 async def _listen_ssh(
     device: Device, options: Options, address: tuple[str, int], login: Callable[[str, bool], Session], stack: AsyncExitStack
 ) -> None:
-    from hsadc.cli import ssh
+    from hsadc.cli import gate, ssh
 
     def users() -> Mapping[str, AdminUser]:
         return device.running.admin_user
 
-    ssh.refuse_default_password(address[0], users())
+    gate.refuse_default_password(address[0], users())
     acceptor = await ssh.listen(*address, host_key=options.state_dir / "ssh_host_key", users=users, shell=login)
     stack.callback(acceptor.close)
     log.info("SSH listens on %s port %d", *address)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from hsadc.cli.control import NoDaemon, RemoteShell
+from hsadc.cli.remote import NoDaemon, RemoteShell
 from hsadc.errors import HsadcError
 
 

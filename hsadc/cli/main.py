@@ -134,7 +134,7 @@ def _check(options: argparse.Namespace) -> int:
 
 def _exec(options: argparse.Namespace) -> int:
     from hsadc.cli.batch import run_batch
-    from hsadc.cli.control import RemoteShell
+    from hsadc.cli.remote import RemoteShell
 
     lines = None if options.file is None else _lines_of(options.file)
     with RemoteShell(options.state_dir / "control.sock", batch=True) as shell:
