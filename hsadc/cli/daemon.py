@@ -8,7 +8,7 @@ import logging
 import os
 import signal
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AbstractContextManager, AsyncExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,13 +72,14 @@ async def serve(options: Options, stop: asyncio.Event, ready: Callable[[], None]
     address = parse_ssh(options.ssh)
     with _only_one(options.state_dir):
         device = await asyncio.to_thread(_open_device, options)
-        for warning in await asyncio.to_thread(device.start):
-            log.warning(warning)
-        try:
-            await _serve_clients(device, options, address, stop, ready)
-        finally:
-            await asyncio.to_thread(device.stop)
-            log.info("stopped, the machine is as it was found")
+        with _only_one_here(options):
+            for warning in await asyncio.to_thread(device.start):
+                log.warning(warning)
+            try:
+                await _serve_clients(device, options, address, stop, ready)
+            finally:
+                await asyncio.to_thread(device.stop)
+                log.info("stopped, the machine is as it was found")
 
 
 async def _serve_clients(
@@ -116,6 +117,14 @@ def _open_device(options: Options) -> Device:
     from hsadc.dataplane.dataplane import Dataplane
 
     return Device(load_grammar(), StartupFile(options.startup_config), Dataplane(options.state_dir))
+
+
+def _only_one_here(options: Options) -> AbstractContextManager[None]:
+    if options.dataplane == "none":
+        return nullcontext()
+    from hsadc.dataplane.claim import claim_network
+
+    return claim_network()
 
 
 def parse_ssh(text: str) -> tuple[str, int] | None:

@@ -85,7 +85,8 @@ class Device:
             config = self._whole(self.startup.path.name, load(self.grammar, text or ""))
             warnings = self._put_in_force(config)
             self._running, self._warnings = config, frozenset(warnings)
-            return tuple(warnings)
+            missing = (f"there is no {self.startup.path}: the device starts without a configuration",) if text is None else ()
+            return (*missing, *warnings)
 
     def stop(self) -> None:
         """Take everything out of force and leave the machine as it was found; nothing can be put in force afterwards."""

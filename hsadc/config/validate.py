@@ -8,7 +8,9 @@ from typing import Any
 
 from hsadc.errors import ConfigError, Conflict, DanglingReference
 from hsadc.model.config import Config
+from hsadc.model.real_server import RealServer
 from hsadc.model.title import title
+from hsadc.model.virtual_server import Listener, VirtualServer
 
 Found = tuple[str, str, ConfigError]
 """The section and the name of the object that is wrong, and what is wrong with it."""
@@ -24,7 +26,14 @@ _REFERENCES: tuple[tuple[str, Callable[[Any], Iterable[str | None]], str], ...] 
 
 def validate(config: Config, before: Config | None = None) -> list[Found]:
     """All that is wrong with a configuration; `before` is the one in force, to tell what a deletion breaks."""
-    checks = (_references(config, before or Config()), _addresses(config), _routes(config), _tunnels(config), _servers(config))
+    checks = (
+        _references(config, before or Config()),
+        _addresses(config),
+        _routes(config),
+        _tunnels(config),
+        _servers(config),
+        _real_servers(config),
+    )
     return [found for check in checks for found in check]
 
 
@@ -78,11 +87,39 @@ def _tunnels(config: Config) -> Iterator[Found]:
 
 
 def _not_an_analyzer(config: Config, address: IPv4Address) -> str | None:
-    if address.is_multicast or address.is_unspecified or address.is_loopback or address == IPv4Address("255.255.255.255"):
+    if address.is_loopback or not _is_one_host(address):
         return "not the address of a single other host"
     if any(address == a.ip for p in config.ethernet.values() for a in p.addresses):
         return "an address of this device"
     return None
+
+
+def _is_one_host(address: IPv4Address) -> bool:
+    return not (address.is_multicast or address.is_unspecified or address == IPv4Address("255.255.255.255"))
+
+
+def _real_servers(config: Config) -> Iterator[Found]:
+    """Where HAProxy would connect to itself: one request would be sent round until no port is left.
+
+    It takes 0.0.0.0 for the address that the client connected to.
+    """
+    for name, real in config.real_server.items():
+        if real.ip is not None and not _is_one_host(real.ip):
+            why = f"its ip {real.ip} is not the address of a single host"
+            yield "real_server", name, Conflict(title("real_server", name), why)
+    for name, server in config.virtual_server.items():
+        for real, port in _targets(config, server):
+            if server.ip and real.ip and server.ip == Listener(real.ip, port or server.ip.port):
+                why = f"{title('real_server', real.name)} of its pool is the virtual server itself"
+                yield "virtual_server", name, Conflict(title("virtual_server", name), why)
+
+
+def _targets(config: Config, server: VirtualServer) -> Iterator[tuple[RealServer, int | None]]:
+    """The real servers of a virtual server's pool and their ports; None is the virtual server's own."""
+    pool = config.server_pool.get(server.server_pool or "")
+    for member in pool.members.values() if pool else ():
+        if (real := config.real_server.get(member.real_server)) is not None:
+            yield real, member.port or real.port
 
 
 def _servers(config: Config) -> Iterator[Found]:

@@ -48,6 +48,7 @@ class HaproxyDriver:
         self.lock = threading.RLock()
         self.on_process: Callable[[], None] = lambda: None
         self.wanted = False
+        self._services = ""  # in force, or to be put in force again: what the file says may be somebody else's by then
         self._directory = state_dir.absolute() / "haproxy"
         self._log = state_dir.absolute() / "log" / "haproxy.log"
         self._master = Master(self._directory, self._log)
@@ -61,6 +62,7 @@ class HaproxyDriver:
             self.on_process()
             text = self._text_in_force() or ""
             services = services_of(text)
+            self._services = services or self._services
             # What was written for another machine or by another release must be written again, too.
             seen = HaproxyIntent(services if text == self._text(services) else "")
             return {seen.key: seen}
@@ -114,10 +116,7 @@ class HaproxyDriver:
         with self.lock:
             if not self.wanted or self._master.alive:
                 return False
-            text = self._read(CONFIG)
-            if text is None:
-                raise ApplyError("restart haproxy", f"{self._directory / CONFIG} is gone")
-            self._start(self._text(services_of(text)))
+            self._start(self._text(self._services))
             return True
 
     @property
@@ -153,7 +152,7 @@ class HaproxyDriver:
                     self._start(text)
             except ApplyError as e:
                 raise ApplyError(e.step, explain(e.cause, text), self._restore(before)) from e
-            self.wanted = True
+            self.wanted, self._services = True, services
             self.on_process()
             (self._directory / _PREVIOUS).unlink(missing_ok=True)
 
@@ -210,8 +209,13 @@ class HaproxyDriver:
         """All or nothing, whenever the daemon is killed."""
         self._make_directories()
         with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=self._directory, prefix=f"{name}.", delete=False) as f:
-            f.write(text)
-        Path(f.name).replace(self._directory / name)
+            try:
+                f.write(text)
+                f.flush()
+                Path(f.name).replace(self._directory / name)
+            except OSError:
+                Path(f.name).unlink(missing_ok=True)
+                raise
 
     def _make_directories(self) -> None:
         for directory in (self._directory.parent, self._directory, self._log.parent):

@@ -10,11 +10,12 @@ import os
 import signal
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from hsadc.dataplane.haproxy_file import CONFIG, STATS_SOCKET
 from hsadc.dataplane.haproxy_process import Process, command_line
-from hsadc.dataplane.haproxy_socket import ask
+from hsadc.dataplane.haproxy_socket import ask, listener
 from hsadc.dataplane.run import spawn
 from hsadc.errors import ApplyError
 
@@ -53,13 +54,7 @@ class Master:
         """True when one runs, be it one that an earlier daemon started; one that does not answer is stopped."""
         if self.alive:
             return True
-        try:
-            found = Process(int((self._directory / _PID).read_text()))
-        except (OSError, ValueError):
-            return False
-        # Only after the pidfd is open: the number may have been given to another process meanwhile.
-        if not self._is_ours(found.pid):
-            os.close(found.pidfd)
+        if (found := self._find()) is None:
             return False
         self._forget()
         self.process = found
@@ -125,6 +120,22 @@ class Master:
             self._forget()
         for name in (_PID, _SOCKET, STATS_SOCKET):
             (self._directory / name).unlink(missing_ok=True)
+
+    def _find(self) -> Process | None:
+        """By its number in the file or, when that was lost, by who listens at its socket."""
+        for ask_number in (self._number, partial(listener, self._directory / _SOCKET)):
+            try:
+                found = Process(ask_number())
+            except (OSError, ValueError):
+                continue
+            # Only after the pidfd is open: the number may have been given to another process meanwhile.
+            if self._is_ours(found.pid):
+                return found
+            os.close(found.pidfd)
+        return None
+
+    def _number(self) -> int:
+        return int((self._directory / _PID).read_text())
 
     def _log_tail(self, mark: int) -> str:
         """What was logged after the first `mark` bytes; of much, the last 64 KB."""

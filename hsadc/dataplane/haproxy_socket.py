@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import socket
+import struct
 from pathlib import Path
 
+_UCRED = struct.Struct("3i")  # pid, uid, gid in the machine's byte order
 _LIMIT_S = 30  # a reload tries a busy port for two seconds before it gives up, and a large file takes its time
 
 
@@ -19,17 +21,36 @@ def ask(path: Path, command: str) -> str:
     Raises:
         OSError: nobody listens there, or no answer came within the limit of time.
     """
+    with _connect(path) as s:
+        s.sendall(command.encode() + b"\n")
+        # The master waits for more commands until we say that there are none.
+        s.shutdown(socket.SHUT_WR)
+        return _read(s).decode(errors="replace")
+
+
+def listener(path: Path) -> int:
+    """The number of the process that made the socket of that path listen (SO_PEERCRED, unix(7)).
+
+    Raises:
+        OSError: nobody listens there.
+    """
+    with _connect(path) as s:
+        pid, _, _ = _UCRED.unpack(s.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))
+        return int(pid)
+
+
+def _connect(path: Path) -> socket.socket:
     directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
+    s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as s:
-            s.settimeout(_LIMIT_S)
-            s.connect(f"/proc/self/fd/{directory}/{path.name}")
-            s.sendall(command.encode() + b"\n")
-            # The master waits for more commands until we say that there are none.
-            s.shutdown(socket.SHUT_WR)
-            return _read(s).decode(errors="replace")
+        s.settimeout(_LIMIT_S)
+        s.connect(f"/proc/self/fd/{directory}/{path.name}")
+    except OSError:
+        s.close()
+        raise
     finally:
         os.close(directory)
+    return s
 
 
 def _read(s: socket.socket) -> bytes:

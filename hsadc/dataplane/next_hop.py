@@ -3,10 +3,10 @@
 The encapsulator sends to a next hop that is written into its map; the kernel resolves the hop's hardware address. It does not
 tell when that fails, so the state of route and neighbour is watched here.
 
-The kernel asks a neighbour that it has not heard of for a while whether it is still there, unless a local socket vouches for it: a
-connection that makes progress reaches its peer. A copy of a packet from such a connection still carries that word, and the kernel
-takes it for the word of the copy's own next hop. It would believe in a dead one for as long as there is traffic to mirror, so
-next hops are verified from here (the states are those of RFC 4861, section 7.3.2, which Linux has for ARP, too).
+The kernel asks a neighbour that it has not heard of for a while whether it is still there, unless a local socket vouches for it:
+a connection that makes progress reaches its peer. A copy of a packet from such a connection still carries that word, and the
+kernel takes it for the word of the copy's own next hop. It would believe in a dead one for as long as there is traffic to
+mirror, so next hops are verified from here (the states are those of RFC 4861, section 7.3.2, which Linux has for ARP, too).
 """
 
 from __future__ import annotations

@@ -163,6 +163,7 @@ def test_a_port_in_use_leaves_nothing(lab: tuple[Site, HaproxyDriver]) -> None:
     assert here.get()
 
 
+<<<<<<< HEAD
 def test_a_process_whose_number_cannot_be_kept_is_stopped(lab: tuple[Site, HaproxyDriver]) -> None:
     here, driver = lab
     number = here.state_dir / "haproxy" / "haproxy.pid"
@@ -174,6 +175,16 @@ def test_a_process_whose_number_cannot_be_kept_is_stopped(lab: tuple[Site, Hapro
     assert here.processes() == {}
     driver.create(here.intent())
     assert here.get()
+=======
+def test_a_file_that_cannot_be_written_leaves_nothing_beside_it(lab: tuple[Site, HaproxyDriver]) -> None:
+    here, driver = lab
+    config = here.state_dir / "haproxy" / "haproxy.cfg"
+    config.mkdir(parents=True)
+    with pytest.raises(IsADirectoryError):
+        driver.create(here.intent())
+    assert list(config.parent.iterdir()) == [config]
+    config.rmdir()
+>>>>>>> attack
 
 
 def test_a_refused_change_leaves_the_old_worker(lab: tuple[Site, HaproxyDriver]) -> None:
@@ -241,6 +252,21 @@ def test_what_runs_an_unknown_file_is_changed(lab: tuple[Site, HaproxyDriver]) -
     assert seen != intent
     driver.change(seen, intent)
     assert driver.observe({}) == {intent.key: intent}
+
+
+@pytest.mark.parametrize("number", ["1\n", "", "x"])
+def test_it_is_found_again_without_its_number(lab: tuple[Site, HaproxyDriver], number: str) -> None:
+    here, driver = lab
+    intent = here.intent()
+    driver.create(intent)
+    before = here.masters
+    (here.state_dir / "haproxy" / "haproxy.pid").write_text(number)
+    second = HaproxyDriver(here.state_dir)
+    assert second.observe({}) == {intent.key: intent}
+    second.change(intent, here.intent(weight=2))
+    assert here.masters == before
+    second.delete(intent)
+    assert here.processes() == {}
 
 
 def test_a_number_that_another_process_has_now_is_not_adopted(lab: tuple[Site, HaproxyDriver]) -> None:

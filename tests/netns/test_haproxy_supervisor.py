@@ -99,6 +99,18 @@ def test_an_adopted_one_is_watched_too(lab: Lab) -> None:
         other.stop()
 
 
+@pytest.mark.parametrize("spoil", [lambda file: file.write_text("by hand\n"), lambda file: file.unlink()], ids=["other", "gone"])
+def test_it_serves_what_it_served_whatever_became_of_its_file(lab: Lab, spoil: Callable[[Path], object]) -> None:
+    here, driver, supervisor = lab
+    driver.create(here.intent())
+    spoil(here.state_dir / "haproxy" / "haproxy.cfg")
+    driver.observe({})
+    os.kill(here.masters[0], signal.SIGKILL)
+    wait_until(lambda: supervisor.state().restarts == 1)
+    assert here.get()
+    assert driver.observe({}) == {here.intent().key: here.intent()}
+
+
 def test_what_was_deleted_stays_away(lab: Lab) -> None:
     here, driver, supervisor = lab
     driver.create(here.intent())

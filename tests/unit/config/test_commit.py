@@ -237,7 +237,7 @@ class TestWarnings:
 
 class TestStart:
     def test_without_a_startup_config(self, device, plane):
-        assert device.start() == ()
+        assert device.start() == (f"there is no {device.startup.path}: the device starts without a configuration",)
         assert device.running == Config()
         assert plane.intent == Intent()
 

@@ -58,6 +58,16 @@ def wrong(text):
     [
         ('interface tunnel2\ntunnel gre "x"', 'interface tunnel2: tunnel gre "x" does not exist'),
         ('slb server-pool "p"\nreal-server "x"', 'slb server-pool "p": slb real-server "x" does not exist'),
+        ('slb real-server "r"\nip 0.0.0.0', 'slb real-server "r": its ip 0.0.0.0 is not the address of a single host'),
+        ('slb real-server "r"\nip 224.0.0.1', 'slb real-server "r": its ip 224.0.0.1 is not the address of a single host'),
+        *(
+            (text, 'slb virtual-server "v": slb real-server "r" of its pool is the virtual server itself')
+            for text in (
+                'slb real-server "r"\nip 10.0.0.1',
+                'slb real-server "r"\nip 10.0.0.1\nport 80',
+                'slb real-server "r"\nip 10.0.0.1\nport 81\nslb server-pool "p"\nreal-server "r" port 80',
+            )
+        ),
         ('slb virtual-server "v"\napp-profile x', 'slb virtual-server "v": app-profile "x" does not exist'),
         ('slb virtual-server "v"\nserver-pool x', 'slb virtual-server "v": slb server-pool "x" does not exist'),
         ('slb virtual-server "v"\nmirror-traffic interface tunnel9', 'slb virtual-server "v": interface tunnel9 does not exist'),
@@ -94,6 +104,11 @@ def wrong(text):
 )
 def test_one_mistake_one_line(text, message):
     assert wrong(text) == [message]
+
+
+def test_a_real_server_may_be_on_this_device_at_another_port():
+    assert wrong('slb real-server "r"\nip 10.0.0.1\nport 81') == []
+    assert wrong('slb real-server "r"\nip 127.0.0.1') == []
 
 
 def test_what_is_right():
