@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hsadc.cli import control
+from hsadc.cli.remote import CONTROL_SOCKET
 from hsadc.cli.session import Session
 from hsadc.config.commit import Device
 from hsadc.config.store import StartupFile
@@ -42,7 +43,7 @@ class Options:
     @property
     def control_socket(self) -> Path:
         """Where local shells connect."""
-        return self.state_dir / "control.sock"
+        return self.state_dir / CONTROL_SOCKET
 
 
 def run_daemon(options: Options) -> None:

@@ -13,7 +13,7 @@ from enum import Enum, auto
 
 from hsadc.cli.batch import LINE_LIMIT
 from hsadc.cli.keys import Key, Keys
-from hsadc.cli.shell import Completion
+from hsadc.cli.shell import Completion, holds_secret
 from hsadc.syntax.width import cells
 
 
@@ -148,7 +148,7 @@ class Editor:
             return text, Event(Act.REFUSE)
         if act is Act.DISCARD:
             return text, Event(act)
-        if self._text.strip() and (not self._history or self._history[-1] != self._text):
+        if self._text.strip() and not holds_secret(self._text) and (not self._history or self._history[-1] != self._text):
             self._history.append(self._text)
         return text, Event(act, self._text)
 

@@ -9,7 +9,8 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from ipaddress import IPv6Address, ip_address
@@ -51,18 +52,19 @@ class Gate:
     """Who may come in on one connection.
 
     Attributes:
-        users: the configured administrators.
+        users: gives the administrators now: one who is deleted while a login goes on does not come in.
         peer: the address that the connection comes from.
         attempts: how many passwords have been tried.
     """
 
-    users: Mapping[str, AdminUser]
+    users: Callable[[], Mapping[str, AdminUser]]
     peer: str
     attempts: int = 0
 
     def accounts(self) -> Mapping[str, AdminUser]:
         """Those who may log in: the default account only while there is no other, and only from loopback."""
-        return self.users if self.users or not _is_loopback(self.peer) else _default_account()
+        users = self.users()
+        return users if users or not _is_loopback(self.peer) else _default_account()
 
     def check(self, name: str, password: str) -> bool:
         """Whether the password is right; takes as long for a name that does not exist, so that nobody can find out names."""
@@ -78,7 +80,7 @@ class Gate:
         """
         # Counted before anything is waited for: a client may send the next attempt without awaiting the answer to this one.
         self.attempts += 1
-        if self.attempts <= ATTEMPTS and await asyncio.to_thread(self.check, name, password):
+        if self.attempts <= ATTEMPTS and await asyncio.get_running_loop().run_in_executor(_hashing(), self.check, name, password):
             return True
         _log.warning("SSH login of %r from %s failed", name, self.peer)
         await asyncio.sleep(FAILURE_DELAY_S)
@@ -96,6 +98,12 @@ class Gate:
                 if asyncssh.import_public_key(line) == key:
                     return True
         return False
+
+
+@cache
+def _hashing() -> ThreadPoolExecutor:
+    """Few threads of their own: who tries passwords must not take those that others wait for, nor much memory (16 MiB each)."""
+    return ThreadPoolExecutor(2, "ssh-password")
 
 
 @cache

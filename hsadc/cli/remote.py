@@ -21,6 +21,10 @@ _PATH_BYTES = 107  # sun_path of unix(7) has 108 bytes, the last one is NUL
 _LOST = "the device has stopped: the connection to it is lost"
 
 
+CONTROL_SOCKET = "control.sock"
+"""Its name in the state directory."""
+
+
 class ControlError(HsadcError):
     """The control socket cannot be used, or the device behind it is gone."""
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import asyncssh
 
 _CHUNK = 4096
+_LOGIN_S = 30
 _USUAL_ROWS, _USUAL_COLUMNS = 24, 80
 _NARROWEST = 20
 
@@ -72,6 +73,7 @@ async def listen(
             encoding="utf-8",
             errors="replace",  # one byte that is not UTF-8 is one odd character, not the end of a connection
             agent_forwarding=False,
+            login_timeout=_LOGIN_S,
         )
     except OSError as e:
         raise ApplyError(f"listen for SSH on {address} port {port}", e.strerror or str(e)) from e
@@ -100,7 +102,7 @@ def _server(users: Callable[[], Mapping[str, AdminUser]]) -> asyncssh.SSHServer:
 
     class Server(asyncssh.SSHServer):
         def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
-            self.gate = Gate(users(), str(conn.get_extra_info("peername")[0]))
+            self.gate = Gate(users, str(conn.get_extra_info("peername")[0]))
             self.conn = conn
 
         def auth_completed(self) -> None:

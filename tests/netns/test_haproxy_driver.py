@@ -163,7 +163,6 @@ def test_a_port_in_use_leaves_nothing(lab: tuple[Site, HaproxyDriver]) -> None:
     assert here.get()
 
 
-<<<<<<< HEAD
 def test_a_process_whose_number_cannot_be_kept_is_stopped(lab: tuple[Site, HaproxyDriver]) -> None:
     here, driver = lab
     number = here.state_dir / "haproxy" / "haproxy.pid"
@@ -175,7 +174,8 @@ def test_a_process_whose_number_cannot_be_kept_is_stopped(lab: tuple[Site, Hapro
     assert here.processes() == {}
     driver.create(here.intent())
     assert here.get()
-=======
+
+
 def test_a_file_that_cannot_be_written_leaves_nothing_beside_it(lab: tuple[Site, HaproxyDriver]) -> None:
     here, driver = lab
     config = here.state_dir / "haproxy" / "haproxy.cfg"
@@ -184,7 +184,6 @@ def test_a_file_that_cannot_be_written_leaves_nothing_beside_it(lab: tuple[Site,
         driver.create(here.intent())
     assert list(config.parent.iterdir()) == [config]
     config.rmdir()
->>>>>>> attack
 
 
 def test_a_refused_change_leaves_the_old_worker(lab: tuple[Site, HaproxyDriver]) -> None:

@@ -289,3 +289,12 @@ def check_row(screen: Screen, head: str, tail: str) -> None:
 @pytest.mark.parametrize(("head", "free"), [("show ", False), ('name "a', True), ('name "a"', False), (" ! note", True)])
 def test_free_text(head, free):
     assert is_free_text(head) is free
+
+
+def test_no_history_keeps_a_password():
+    history = deque(["show version"])
+    editor = Editor(history, 80)
+    editor.begin("#")
+    editor.feed('password "secret"\r')
+    editor.advance()
+    assert list(history) == ["show version"]
