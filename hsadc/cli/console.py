@@ -15,8 +15,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from hsadc.cli.line import MORE, Pager, is_free_text
-from hsadc.cli.shell import Shell
+from hsadc.cli.editor import is_free_text
+from hsadc.cli.line import MORE, Pager
+from hsadc.cli.shell import Shell, holds_secret
 from hsadc.errors import HsadcError
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from prompt_toolkit.lexers import Lexer
 
 _LAST_WORD = re.compile(r'("[^"]*|\S*)$')
-_SECRET = re.compile(r"\bpas", re.IGNORECASE)  # `password`, however short
 _UNPAGED_ROWS = 1000
 
 T = TypeVar("T")
@@ -249,7 +249,7 @@ def _history(path: Path) -> History:
             return []
 
         def store_string(self, string: str) -> None:
-            if _SECRET.search(string):
+            if holds_secret(string):
                 return
             with contextlib.suppress(OSError):
                 path.touch(mode=0o600)

@@ -24,33 +24,21 @@ import pwd
 import socket
 import stat
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
 
-from hsadc.cli.shell import Choice, Completion, Reply, Shell
-from hsadc.errors import HsadcError
+from hsadc.cli.remote import GROUP, ControlError, NoDaemon, connect, encode
+from hsadc.cli.shell import Shell
 
-_GROUP = "hsadc"
 _MODE = 0o660
-_PATH_BYTES = 107  # sun_path of unix(7) has 108 bytes, the last one is NUL
 # A line of 64 Ki characters grows by escapes of JSON, to 12 bytes a character at worst.
 _MESSAGE_BYTES = 1 << 20
 _UCRED = struct.Struct("3i")  # pid, uid, gid in the machine's byte order
 
-_LOST = "the device has stopped: the connection to it is lost"
-
 _log = logging.getLogger(__name__)
-
-
-class ControlError(HsadcError):
-    """The control socket cannot be used, or the device behind it is gone."""
-
-
-class NoDaemon(ControlError):
-    """No device runs: nobody listens at the control socket."""
 
 
 class Listener:
@@ -105,142 +93,6 @@ async def listen(path: Path, shell: Callable[[str, bool], Shell]) -> Listener:
     return listener
 
 
-class RemoteShell:
-    """The session of the running device; its state is what the last answer said. For one thread at a time.
-
-    Each method raises `ControlError` when the device is gone.
-    """
-
-    def __init__(self, path: Path, *, batch: bool = False) -> None:
-        """Connect.
-
-        Args:
-            path: the socket file.
-            batch: whether configuration lines that follow one another are one transaction.
-
-        Raises:
-            NoDaemon: nobody listens there.
-            ControlError: this user may not, or the path is too long.
-        """
-        self._socket = _connect(path)
-        self._lines = self._socket.makefile("rb")
-        try:
-            self._ask("open", batch=batch)
-        except ControlError:
-            self.close()
-            raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    @property
-    def prompt(self) -> str:
-        """As the session's."""
-        return self._prompt
-
-    @property
-    def page_length(self) -> int | None:
-        """As the session's."""
-        return self._page_length
-
-    @property
-    def closed(self) -> bool:
-        """As the session's."""
-        return self._closed
-
-    def run(self, line: str) -> Reply:
-        """Carry out one line."""
-        return _reply(self._ask("run", line=line))
-
-    def finish(self) -> Reply:
-        """The input has ended."""
-        return _reply(self._ask("finish"))
-
-    def to_exec(self) -> None:
-        """Back to exec mode."""
-        self._ask("to_exec")
-
-    def help(self, line: str) -> Sequence[str]:
-        """What `?` prints."""
-        return list(self._ask("help", line=line))
-
-    def choices(self, line: str) -> Sequence[Choice]:
-        """What may stand at the end of `line`."""
-        return [Choice(**choice) for choice in self._ask("choices", line=line)]
-
-    def complete(self, line: str) -> Completion:
-        """What TAB does."""
-        result = self._ask("complete", line=line)
-        return Completion(result["erase"], result["insert"], tuple(result["words"]))
-
-    def wrong_from(self, line: str) -> int | None:
-        """Index of the first character that cannot be part of a command."""
-        index: int | None = self._ask("wrong_from", line=line)
-        return index
-
-    def close(self) -> None:
-        """Hang up; the device ends the session."""
-        self._lines.close()
-        self._socket.close()
-
-    def _ask(self, call: str, **arguments: object) -> Any:
-        """The result of a call; the state in the answer becomes this shell's."""
-        try:
-            self._socket.sendall(_encode({"call": call, **arguments}))
-        except OSError as e:
-            raise ControlError(_LOST) from e
-        answer = self._receive()
-        if "error" in answer:
-            raise ControlError(answer["error"])
-        self._prompt: str = answer["prompt"]
-        self._page_length: int | None = answer["page_length"]
-        self._closed: bool = answer["closed"]
-        return answer["result"]
-
-    def _receive(self) -> dict[str, Any]:
-        try:
-            line = self._lines.readline()
-        except OSError as e:
-            raise ControlError(_LOST) from e
-        if not line.endswith(b"\n"):
-            raise ControlError(_LOST)
-        answer: dict[str, Any] = json.loads(line)
-        return answer
-
-
-def _reply(result: dict[str, Any]) -> Reply:
-    return Reply(tuple(result["lines"]), result["ok"])
-
-
-def _encode(message: object) -> bytes:
-    return json.dumps(message).encode() + b"\n"
-
-
-def _connect(path: Path) -> socket.socket:
-    """A connection to whoever listens at `path`; the caller closes it."""
-    _check_length(path)
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        connection.connect(os.fspath(path))
-    except OSError as e:
-        connection.close()
-        if isinstance(e, FileNotFoundError | ConnectionRefusedError):
-            raise NoDaemon(f"no device runs here: nobody listens at {path}") from e
-        if isinstance(e, PermissionError):
-            raise ControlError(f"{path}: only root and the group {_GROUP} may use the device") from e
-        raise ControlError(f"{path}: {e.strerror}") from e
-    return connection
-
-
-def _check_length(path: Path) -> None:
-    length = len(os.fsencode(path))
-    if length > _PATH_BYTES:
-        raise ControlError(f"the path of the control socket has {length} bytes, the system allows {_PATH_BYTES}: {path}")
-
-
 def _bind(path: Path) -> socket.socket:
     """A bound socket of the right owner and mode, not listening yet: until it does, nobody can connect."""
     _remove_stale(path)
@@ -265,7 +117,7 @@ def _remove_stale(path: Path) -> None:
         ControlError: somebody listens there, or it is no socket.
     """
     try:
-        _connect(path).close()
+        connect(path).close()
     except NoDaemon:
         if path.exists() and not stat.S_ISSOCK(path.stat().st_mode):
             raise ControlError(f"cannot listen at {path}: there is a file that is no socket") from None
@@ -276,7 +128,7 @@ def _remove_stale(path: Path) -> None:
 
 def _group() -> int | None:
     try:
-        return grp.getgrnam(_GROUP).gr_gid
+        return grp.getgrnam(GROUP).gr_gid
     except KeyError:
         return None
 
@@ -300,10 +152,10 @@ async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, she
     except ConnectionError:
         pass
     except ControlError as e:
-        writer.write(_encode({"error": str(e)}))
+        writer.write(encode({"error": str(e)}))
     except Exception:
         _log.exception("a bug: a session at the control socket failed")
-        writer.write(_encode({"error": "internal error, the log has the details"}))
+        writer.write(encode({"error": "internal error, the log has the details"}))
     finally:
         thread.shutdown(wait=False)
         writer.close()
@@ -317,13 +169,13 @@ async def _converse(
     while (request := await _next(reader)) is not None:
         result = None
         if not allowed:
-            raise ControlError(f"{user}: only root and the group {_GROUP} may use the device")
+            raise ControlError(f"{user}: only root and the group {GROUP} may use the device")
         if shell is None:
             shell = make(user, bool(request.get("batch")))
         else:
             result = await asyncio.get_running_loop().run_in_executor(thread, _call, shell, request)
         state = {"prompt": shell.prompt, "page_length": shell.page_length, "closed": shell.closed}
-        writer.write(_encode({**state, "result": result}))
+        writer.write(encode({**state, "result": result}))
         await writer.drain()
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hsadc.cli import control
+from hsadc.cli.remote import CONTROL_SOCKET
 from hsadc.cli.session import Session
 from hsadc.config.commit import Device
 from hsadc.config.store import StartupFile
@@ -42,11 +43,11 @@ class Options:
     @property
     def control_socket(self) -> Path:
         """Where local shells connect."""
-        return self.state_dir / "control.sock"
+        return self.state_dir / CONTROL_SOCKET
 
 
 def run_daemon(options: Options) -> None:
-    """Run the device in the foreground until SIGTERM or SIGINT.
+    """Run the device in the foreground until SIGTERM, SIGINT or, from a terminal that closes, SIGHUP.
 
     Raises:
         HsadcError: it cannot start; nothing is left behind.
@@ -55,8 +56,9 @@ def run_daemon(options: Options) -> None:
 
     async def foreground() -> None:
         stop = asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            if signal.getsignal(number) != signal.SIG_IGN:  # nohup wants it to stay ignored
+                asyncio.get_running_loop().add_signal_handler(number, stop.set)
         await serve(options, stop, lambda: log.info("ready"))
 
     asyncio.run(foreground())
@@ -99,12 +101,12 @@ async def _serve_clients(
 async def _listen_ssh(
     device: Device, options: Options, address: tuple[str, int], login: Callable[[str, bool], Session], stack: AsyncExitStack
 ) -> None:
-    from hsadc.cli import ssh
+    from hsadc.cli import gate, ssh
 
     def users() -> Mapping[str, AdminUser]:
         return device.running.admin_user
 
-    ssh.refuse_default_password(address[0], users())
+    gate.refuse_default_password(address[0], users())
     acceptor = await ssh.listen(*address, host_key=options.state_dir / "ssh_host_key", users=users, shell=login)
     stack.callback(acceptor.close)
     log.info("SSH listens on %s port %d", *address)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from hsadc.cli.control import NoDaemon, RemoteShell
+from hsadc.cli.remote import CONTROL_SOCKET, NoDaemon, RemoteShell
 from hsadc.errors import HsadcError
 
 
@@ -20,10 +20,10 @@ def open_shell(state_dir: Path, *, batch: bool, write: Callable[[str], None]) ->
         HsadcError: it can neither be reached nor started.
     """
     try:
-        shell = RemoteShell(state_dir / "control.sock", batch=batch)
+        shell = RemoteShell(state_dir / CONTROL_SOCKET, batch=batch)
     except NoDaemon:
         write("No hsadc daemon is running: this shell starts a device of its own, which stops when you leave.")
-        with _own_device(state_dir), RemoteShell(state_dir / "control.sock", batch=batch) as own:
+        with _own_device(state_dir), RemoteShell(state_dir / CONTROL_SOCKET, batch=batch) as own:
             yield own
         return
     with shell:
@@ -57,12 +57,12 @@ def _own_device(state_dir: Path) -> Iterator[None]:
 
     thread = threading.Thread(target=run, name="device")
     thread.start()
-    started.wait()
     try:
+        started.wait()  # inside: a Ctrl-C here must stop the device, too
         for error in failure:
             raise error
         yield
     finally:
-        if not failure:
+        if thread.is_alive() and stop:
             stop[0]()
         thread.join()

@@ -134,10 +134,10 @@ def _check(options: argparse.Namespace) -> int:
 
 def _exec(options: argparse.Namespace) -> int:
     from hsadc.cli.batch import run_batch
-    from hsadc.cli.control import RemoteShell
+    from hsadc.cli.remote import CONTROL_SOCKET, RemoteShell
 
     lines = None if options.file is None else _lines_of(options.file)
-    with RemoteShell(options.state_dir / "control.sock", batch=True) as shell:
+    with RemoteShell(options.state_dir / CONTROL_SOCKET, batch=True) as shell:
         status = run_batch(shell, options.lines, _write)
         if status or lines is None:
             return status

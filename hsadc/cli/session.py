@@ -13,7 +13,7 @@ from hsadc.errors import AmbiguousCommand, CommandError, HsadcError, IncompleteC
 from hsadc.syntax.complete import Candidate, candidates, last_word
 from hsadc.syntax.grammar import section_of
 from hsadc.syntax.load import check_line
-from hsadc.syntax.match import match_in
+from hsadc.syntax.match import match, match_in, understand
 from hsadc.syntax.nodes import Command, Node
 from hsadc.syntax.width import blank, cells
 
@@ -92,7 +92,7 @@ class Session:
         except HsadcError as e:
             return Reply((f"% Error: {e}",), ok=False)
         except Exception:
-            log.exception("a bug: %r failed", line[:200])
+            log.exception("a bug: '%s ...' failed", " ".join(line.split()[:2]))  # not the whole line: it may hold a password
             return Reply(("% Error: internal error, the log has the details; nothing else was done",), ok=False)
 
     def _run(self, line: str) -> Iterable[str]:
@@ -101,7 +101,7 @@ class Session:
         if not text or text.startswith("!") or answer:  # some clients answer a question that `save` does not ask
             return ()
         check_line(line)
-        depth, command = match_in(self._roots, line)
+        depth, command = match_in(self._roots, line, match)
         if command.name == "do_exec":
             command = command.args[0]
         if (move := self._MOVES.get(command.name)) is not None:
@@ -189,7 +189,7 @@ class Session:
             return None
         try:
             check_line(line)
-            match_in(self._roots, line)
+            match_in(self._roots, line, understand)
         except (IncompleteCommand, AmbiguousCommand):
             return None
         except CommandError as e:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -43,6 +44,14 @@ class Completion:
     erase: int = 0
     insert: str = ""
     words: tuple[str, ...] = ()
+
+
+_SECRET = re.compile(r"\bpas", re.IGNORECASE)  # `password`, however short
+
+
+def holds_secret(line: str) -> bool:
+    """Whether a line may hold a password: no history keeps it."""
+    return _SECRET.search(line) is not None
 
 
 class Shell(Protocol):

@@ -11,53 +11,30 @@ import asyncio
 import contextlib
 import logging
 import os
-import secrets
 import tempfile
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import cache
-from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hsadc.cli.batch import LINE_LIMIT, Batch
+from hsadc.cli.gate import Gate
 from hsadc.cli.line import HISTORY_LINES, IDLE_TIMEOUT_S, printable, serve_terminal
 from hsadc.cli.shell import Shell
-from hsadc.errors import ApplyError, ConfigError
+from hsadc.errors import ApplyError
 from hsadc.model.admin_user import AdminUser
-from hsadc.syntax.password import hash_password, verify_password
 
 if TYPE_CHECKING:
     import asyncssh
 
-DEFAULT_USER = "admin"
-DEFAULT_PASSWORD = "hsadc"  # noqa: S105  known to everybody, which is why it is good for loopback only
-ATTEMPTS = 3
-FAILURE_DELAY_S = 0.3
-
 _CHUNK = 4096
+_LOGIN_S = 30
 _USUAL_ROWS, _USUAL_COLUMNS = 24, 80
 _NARROWEST = 20
 
 _log = logging.getLogger(__name__)
-
-
-def refuse_default_password(address: str, users: Mapping[str, AdminUser]) -> None:
-    """Refuse to listen where the default account could be tried from other machines.
-
-    Args:
-        address: where SSH is to listen.
-        users: the configured administrators.
-
-    Raises:
-        ConfigError: there is no administrator, and the address is not loopback.
-    """
-    if not users and address != "localhost" and not _is_loopback(address):
-        raise ConfigError(
-            f"ssh {address}", "configure an administrator first (admin user NAME): the default account is for loopback only"
-        )
 
 
 async def listen(
@@ -96,6 +73,7 @@ async def listen(
             encoding="utf-8",
             errors="replace",  # one byte that is not UTF-8 is one odd character, not the end of a connection
             agent_forwarding=False,
+            login_timeout=_LOGIN_S,
         )
     except OSError as e:
         raise ApplyError(f"listen for SSH on {address} port {port}", e.strerror or str(e)) from e
@@ -118,84 +96,13 @@ def _make_host_key(path: Path) -> None:
             os.link(file.name, path)
 
 
-@dataclass(slots=True)
-class Gate:
-    """Who may come in on one connection.
-
-    Attributes:
-        users: the configured administrators.
-        peer: the address that the connection comes from.
-        attempts: how many passwords have been tried.
-    """
-
-    users: Mapping[str, AdminUser]
-    peer: str
-    attempts: int = 0
-
-    def accounts(self) -> Mapping[str, AdminUser]:
-        """Those who may log in: the default account only while there is no other, and only from loopback."""
-        return self.users if self.users or not _is_loopback(self.peer) else _default_account()
-
-    def check(self, name: str, password: str) -> bool:
-        """Whether the password is right; takes as long for a name that does not exist, so that nobody can find out names."""
-        account = self.accounts().get(name)
-        hashed = account.password if account is not None else None
-        return verify_password(hashed or _decoy(), password) and hashed is not None
-
-    async def password(self, name: str, password: str) -> bool:
-        """As `check`, in a thread; counts, and waits after a wrong password.
-
-        Raises:
-            PermissionError: too many were wrong.
-        """
-        # Counted before anything is waited for: a client may send the next attempt without awaiting the answer to this one.
-        self.attempts += 1
-        if self.attempts <= ATTEMPTS and await asyncio.to_thread(self.check, name, password):
-            return True
-        _log.warning("SSH login of %r from %s failed", name, self.peer)
-        await asyncio.sleep(FAILURE_DELAY_S)
-        if self.attempts >= ATTEMPTS:
-            raise PermissionError("too many wrong passwords")
-        return False
-
-    def has_key(self, name: str, key: asyncssh.SSHKey) -> bool:
-        """Whether it is a public key of this user; what is no key in the configuration is passed over."""
-        import asyncssh
-
-        account = self.accounts().get(name)
-        for line in account.ssh_keys if account is not None else ():
-            with contextlib.suppress(asyncssh.KeyImportError):
-                if asyncssh.import_public_key(line) == key:
-                    return True
-        return False
-
-
-@cache
-def _decoy() -> str:
-    return hash_password(secrets.token_hex())
-
-
-@cache
-def _default_account() -> Mapping[str, AdminUser]:
-    return {DEFAULT_USER: AdminUser(DEFAULT_USER, hash_password(DEFAULT_PASSWORD))}
-
-
-def _is_loopback(address: str) -> bool:
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return False
-    mapped = parsed.ipv4_mapped if isinstance(parsed, IPv6Address) else None
-    return (mapped or parsed).is_loopback
-
-
 def _server(users: Callable[[], Mapping[str, AdminUser]]) -> asyncssh.SSHServer:
     """The server's side of one connection, until the user is known."""
     import asyncssh
 
     class Server(asyncssh.SSHServer):
         def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
-            self.gate = Gate(users(), str(conn.get_extra_info("peername")[0]))
+            self.gate = Gate(users, str(conn.get_extra_info("peername")[0]))
             self.conn = conn
 
         def auth_completed(self) -> None:

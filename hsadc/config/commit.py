@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from hsadc.config.store import StartupFile
 from hsadc.config.validate import validate
 from hsadc.dataplane.dataplane import Dataplane
-from hsadc.errors import HsadcError
+from hsadc.errors import ApplyError, HsadcError
 from hsadc.intent.compile import compile_config
 from hsadc.model.config import SECTIONS, Config
 from hsadc.syntax.grammar import Grammar
@@ -41,6 +41,7 @@ class Device:
         self._running = Config()
         self._warnings: frozenset[str] = frozenset()
         self._lock = threading.Lock()
+        self._stopped = False
 
     @property
     def running(self) -> Config:
@@ -57,9 +58,11 @@ class Device:
 
         Raises:
             CommandError, ConfigError: by `change`, or because the result is contradictory or does not fit the machine.
-            ApplyError: the dataplane refused.
+            ApplyError: the dataplane refused, or the device has been stopped.
         """
         with self._lock:
+            if self._stopped:  # a session's thread may have waited for the lock while the device was stopped
+                raise ApplyError("commit", "the device is stopping")
             new = change(self._running)
             if new == self._running:
                 return ()
@@ -86,8 +89,9 @@ class Device:
             return (*missing, *warnings)
 
     def stop(self) -> None:
-        """Take everything out of force and leave the machine as it was found."""
+        """Take everything out of force and leave the machine as it was found; nothing can be put in force afterwards."""
         with self._lock:
+            self._stopped = True
             if self.dataplane is not None:
                 self.dataplane.stop()
 

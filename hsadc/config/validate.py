@@ -7,7 +7,7 @@ from ipaddress import IPv4Address
 from typing import Any
 
 from hsadc.errors import ConfigError, Conflict, DanglingReference
-from hsadc.model.config import SECTIONS, Config
+from hsadc.model.config import Config
 from hsadc.model.real_server import RealServer
 from hsadc.model.title import title
 from hsadc.model.virtual_server import Listener, VirtualServer
@@ -150,6 +150,3 @@ def _may_be_ours(config: Config, address: IPv4Address) -> bool:
     """Without the machine: an interface without configured addresses has what the system gives it, which is not known here."""
     ports = config.ethernet.values()
     return not all(p.addresses for p in ports) or not ports or any(address == a.ip for p in ports for a in p.addresses)
-
-
-assert all(section in SECTIONS and target in SECTIONS for section, _, target in _REFERENCES)  # noqa: S101

@@ -77,15 +77,19 @@ class Master:
         """Start it and wait until its worker serves the file of this digest.
 
         Raises:
-            ApplyError: it ended, or did not serve in time; then it is stopped. The cause is what it wrote to its log.
+            ApplyError: it ended, did not serve in time, or its number cannot be kept in a file; then it is stopped. Of the first
+                two the cause is what it wrote to its log.
         """
         self._forget()
         mark = self._log_size()
         child = spawn([str(binary), *self._arguments()], log=self._log)
         self.process = Process(child.pid, child)
-        (self._directory / _PID).write_text(f"{child.pid}\n")
         try:
+            (self._directory / _PID).write_text(f"{child.pid}\n")
             self._wait_for(digest, mark, "start haproxy")
+        except OSError as e:
+            self.stop()
+            raise ApplyError("start haproxy", f"{self._directory / _PID}: {e.strerror}") from e
         except ApplyError:
             self.stop()
             raise
@@ -142,10 +146,7 @@ class Master:
     def _end(self, process: Process) -> None:
         for number, limit_s in _STOP_S:
             if number == signal.SIGKILL:
-                # A worker that hangs would outlive its master; the number is its own until the master reaps it.
-                for pid in process.children():
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(pid, signal.SIGKILL)
+                _kill_workers(process, limit_s)
             process.send(number)
             if process.ended(limit_s):
                 return
@@ -184,3 +185,13 @@ class Master:
             return self._log.stat().st_size
         except FileNotFoundError:
             return 0
+
+
+def _kill_workers(master: Process, limit_s: float) -> None:
+    """Workers that hang would outlive their master and keep its addresses; return when they have ended."""
+    for pid in master.children():
+        with contextlib.suppress(ProcessLookupError):
+            worker = Process(pid)
+            worker.send(signal.SIGKILL)
+            worker.ended(limit_s)
+            worker.close()

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from hsadc.dataplane.netlink import Link, Netlink
 from hsadc.dataplane.originals import Originals, Setting
 from hsadc.intent.inventory import Device, Inventory
 
 OWN_PREFIX = "hsadc-"
 """How the names of devices begin that hsadc makes for itself; they are never offered as interfaces."""
+
+
+_MASTERS = ("bridge", "bond", "team")
+_STACKED = ("vlan", "macvlan", "ipvlan")
 
 
 def observe_inventory(netlink: Netlink, originals: Originals) -> Inventory:
@@ -29,10 +35,21 @@ def observe_inventory(netlink: Netlink, originals: Originals) -> Inventory:
                 _original_mtu(link, originals),
                 tuple(a.interface for a in foreign if a.index == link.index),
                 link.kind == port_kind,
+                _seen_at(link, links),
             )
             for link in links
         )
     )
+
+
+def _seen_at(link: Link, links: Sequence[Link]) -> str | None:
+    """The device that all its packets pass as well, on their way to or from this machine."""
+    by_index = {other.index: other for other in links}
+    master = by_index.get(link.master or 0)
+    if master is not None and master.kind in _MASTERS:
+        return master.name
+    below = by_index.get(link.other_end or 0)
+    return below.name if below is not None and link.kind in _STACKED else None
 
 
 def _original_mtu(link: Link, originals: Originals) -> int:

@@ -15,7 +15,7 @@ from hsadc.dataplane.bpf.loader import Objects
 from hsadc.dataplane.bpf.records import RuleCounters, TunnelCounters, encode_index
 from hsadc.dataplane.netlink import Netlink
 from hsadc.dataplane.next_hop import Watcher
-from hsadc.dataplane.rule import RuleDriver, ids_in_force
+from hsadc.dataplane.rule import RuleDriver, rules
 from hsadc.dataplane.tap import TapDriver
 from hsadc.dataplane.tunnel import TunnelDriver, TunnelState, helpers
 
@@ -80,8 +80,8 @@ class Mirror:
             maps = self._objects.adopt()
             if not maps:
                 return MirrorCounters({}, {})
-            rules, tunnels = maps["rule_counters"], maps["tunnel_counters"]
-            by_rule = {rule: rules.get(encode_index(rule)) for rule in sorted(ids_in_force(maps))}
+            tunnels = maps["tunnel_counters"]
+            by_rule = {rule.id: maps["rule_counters"].get(encode_index(rule.id)) for rule in rules(maps).values()}
             by_tunnel = {name: tunnels.get(encode_index(i)) for name, i in helpers(self._objects.netlink).items()}
         return MirrorCounters(
             {rule: RuleCounters.decode(value) for rule, value in by_rule.items() if value is not None},

@@ -54,6 +54,8 @@ class Link:
         ethernet: True when frames have an Ethernet header (ARPHRD_ETHER); false for the loopback and layer-3 tunnels.
         arp: False when neighbours are not asked for their hardware addresses (IFF_NOARP).
         kind: `veth`, `bridge` and so on; None for hardware.
+        master: index of the bridge, bond or the like that it is a port of (IFLA_MASTER).
+        other_end: index of the device below a VLAN, or of a veth's peer, which may be in another namespace (IFLA_LINK).
     """
 
     index: int
@@ -63,6 +65,8 @@ class Link:
     ethernet: bool
     arp: bool
     kind: str | None
+    master: int | None = None
+    other_end: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +228,8 @@ def _link(message: Any) -> Link:
         message["ifi_type"] == _ARPHRD_ETHER,
         not message["flags"] & _IFF_NOARP,
         info.get_attr("IFLA_INFO_KIND") if info else None,
+        message.get_attr("IFLA_MASTER"),
+        message.get_attr("IFLA_LINK"),
     )
 
 

@@ -12,10 +12,10 @@ from hsadc.errors import ApplyError
 from hsadc.intent.mirror import RuleIntent
 
 
-def ids_in_force(maps: Mapping[str, Map]) -> set[int]:
-    """The ids under which the rules in the map count."""
-    values = (maps["rules"].get(key) for key in list(maps["rules"].keys()))
-    return {Rule.decode(value).id for value in values if value is not None}
+def rules(maps: Mapping[str, Map]) -> dict[bytes, Rule]:
+    """The rules in the map, by their encoded key."""
+    values = {key: maps["rules"].get(key) for key in list(maps["rules"].keys())}
+    return {key: Rule.decode(value) for key, value in values.items() if value is not None}
 
 
 class RuleDriver:
@@ -34,45 +34,47 @@ class RuleDriver:
             if not maps:
                 return {}
             interfaces = {ifindex: interface for interface, ifindex in helpers(self._objects.netlink).items()}
-            for key in list(maps["rules"].keys()):
-                value = maps["rules"].get(key)
-                if value is not None:
-                    rule, (address, port, protocol) = Rule.decode(value), decode_rule_key(key)
-                    intent = RuleIntent(rule.id, address, port, protocol, interfaces.get(rule.helper, ""))
-                    found[intent.key] = intent
+            for key, rule in rules(maps).items():
+                intent = RuleIntent(rule.id, *decode_rule_key(key), interfaces.get(rule.helper, ""))
+                found[intent.key] = intent
         return found
 
     def prepare(self, wanted: Mapping[Hashable, RuleIntent]) -> None:
-        """Load the programs when there is a rule to make; remove the counters of rules that are gone."""
+        """Load the programs when there is a rule to make; remove the counters of ids that no rule has (any more).
+
+        Here and not with the rule: a virtual server that moves has two rules for a moment, and both count under its id.
+        """
         with self._objects.lock:
             maps = self._objects.load() if wanted else self._objects.adopt()
             if maps:
-                for key in set(maps["rule_counters"].keys()) - {encode_index(i) for i in ids_in_force(maps)}:
+                used = {encode_index(rule.id) for rule in rules(maps).values()}
+                for key in set(maps["rule_counters"].keys()) - used:
                     maps["rule_counters"].delete(key)
 
     def create(self, new: RuleIntent) -> None:
-        """Add the rule; its counters begin at zero unless another rule counts under its id."""
-        with self._objects.lock:
-            self._set(new)
+        """Add the rule; the counters of its id begin at zero, or go on when another rule has that id until now."""
+        self._put(new)
 
     def change(self, old: RuleIntent, new: RuleIntent) -> None:  # noqa: ARG002  the key is the same
         """Replace the rule between one packet and the next; its counters go on unless its id is another."""
-        with self._objects.lock:
-            self._set(new)
+        self._put(new)
 
     def delete(self, old: RuleIntent) -> None:
-        """Remove the rule; its counters stay until the next `prepare`, a rule that takes its place may count on under its id."""
+        """Remove the rule."""
         with self._objects.lock:
             maps = self._objects.adopt()
             if maps:
                 maps["rules"].delete(encode_rule_key(*old.key))
                 self._objects.release()
 
-    def _set(self, rule: RuleIntent) -> None:
-        value, maps, counters = self._encode(rule), self._objects.load(), encode_index(rule.id)
-        if maps["rule_counters"].get(counters) is None:  # without them the tap copies nothing
-            maps["rule_counters"].set(counters)
-        maps["rules"].set(encode_rule_key(*rule.key), value)
+    def _put(self, rule: RuleIntent) -> None:
+        """Counters first: without them the tap copies nothing."""
+        with self._objects.lock:
+            value, number = self._encode(rule), encode_index(rule.id)
+            maps = self._objects.load()
+            if maps["rule_counters"].get(number) is None:
+                maps["rule_counters"].set(number)
+            maps["rules"].set(encode_rule_key(*rule.key), value)
 
     def _encode(self, rule: RuleIntent) -> bytes:
         helper = helpers(self._objects.netlink).get(rule.tunnel)

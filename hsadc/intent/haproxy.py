@@ -48,6 +48,10 @@ class HaproxyIntent:
         """There is one."""
         return "haproxy"
 
+    def __str__(self) -> str:
+        """As an error names it."""
+        return "services"
+
 
 def compile_services(
     config: Config,

@@ -15,12 +15,14 @@ class Device:
         mtu_bytes: the MTU that it has, or had before hsadc changed it.
         addresses: IPv4 addresses that the system gave it; those that hsadc made are not among them.
         physical: True for a port (or the virtual one of a container); False for tunnels, bridges and the like.
+        seen_at: the device at which all its packets pass as well: a bridge's or a bond's for its ports, the one below for a VLAN.
     """
 
     name: str
     mtu_bytes: int = 1500
     addresses: tuple[IPv4Interface, ...] = ()
     physical: bool = True
+    seen_at: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

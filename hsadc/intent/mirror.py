@@ -75,6 +75,10 @@ class RuleIntent:
         """What a packet is matched by."""
         return self.address, self.port, self.protocol
 
+    def __str__(self) -> str:
+        """As an error names it."""
+        return f"{self.address} port {self.port} to {self.tunnel}"
+
 
 @dataclass(frozen=True, slots=True)
 class TapIntent:
@@ -131,11 +135,13 @@ def compile_rules(served: Iterable[VirtualServer], tunnels: Iterable[TunnelInten
 def compile_taps(config: Config, ports: Ports, rules: tuple[RuleIntent, ...]) -> tuple[TapIntent, ...]:
     """Where packets of virtual servers pass: every configured interface, and the ones that own a mirrored address.
 
-    A client may be reached by another interface than the one that has the address: its packets must not be missed.
+    A client may be reached by another interface than the one that has the address: its packets must not be missed. Nor may
+    they be copied twice where one device stands on another.
     """
-    owners = {p.device.name for r in rules if (p := ports.owner(r.address))}
-    configured = {ports[name].device.name for name in config.ethernet}
-    return tuple(TapIntent(name) for name in sorted(owners | configured)) if rules else ()
+    owners = [p for r in rules if (p := ports.owner(r.address))]
+    tapped = {p.device.name: p.device for p in [*owners, *(ports[name] for name in config.ethernet)]}
+    once = sorted(name for name, device in tapped.items() if device.seen_at not in tapped)
+    return tuple(map(TapIntent, once)) if rules else ()
 
 
 def clamp_mss(server: VirtualServer, owner: Port, tunnels: Iterable[TunnelIntent]) -> int | None:

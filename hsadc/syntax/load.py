@@ -10,7 +10,7 @@ from hsadc.errors import BadValue, CommandError, ConfigError, HsadcError, Unknow
 from hsadc.model.config import Config
 from hsadc.syntax.edit import Editor
 from hsadc.syntax.grammar import Grammar
-from hsadc.syntax.match import match_in
+from hsadc.syntax.match import match, match_in
 from hsadc.syntax.nodes import Command
 
 LINE_LENGTH = 65536
@@ -82,7 +82,7 @@ def apply_line(grammar: Grammar, editor: Editor, line: str) -> None:
         return
     check_line(line)
     modes = [m for m in grammar.modes_of(editor.section or "config") if m != "exec"]
-    depth, command = match_in([grammar.roots[m] for m in modes], line)
+    depth, command = match_in([grammar.roots[m] for m in modes], line, match)
     if depth:
         editor.leave()
     _carry_out(editor, command, line)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, TypeVar
 
 from hsadc.errors import AmbiguousCommand, BadValue, CommandError, IncompleteCommand, UnknownCommand
-from hsadc.syntax.nodes import Command, Node
+from hsadc.syntax.nodes import Command, Form, Node
 from hsadc.syntax.words import column_of, split_words
 
 _STEM_AND_NUMBER = re.compile(r"([a-z]+)(\d.*)")
+
+T = TypeVar("T")
 
 
 def match(root: Node, line: str) -> Command:
@@ -20,22 +22,33 @@ def match(root: Node, line: str) -> Command:
     Raises:
         CommandError: UnknownCommand, AmbiguousCommand, IncompleteCommand or BadValue.
     """
-    words = split_words(line)
-    node, values = walk(root, line, words)
-    if node.form is None:
-        raise IncompleteCommand(len(line.rstrip()), len(words), node.expected)
+    form, values = understand(root, line)
     try:
-        command: Command = node.form.command(values)
+        command: Command = form.command(values)
     except BadValue as e:
+        words = split_words(line)
         raise BadValue(str(e), column_of(line, len(words) - 1), len(words), e.expected) from None
     return command
 
 
-def match_in(roots: Sequence[Node], line: str) -> tuple[int, Command]:
-    """Try a line in several modes, innermost first.
+def understand(root: Node, line: str) -> tuple[Form, list[Any]]:
+    """As `match`, but without making the command: a password is not hashed at every key stroke.
+
+    Raises:
+        CommandError: the words are not a command of this mode.
+    """
+    words = split_words(line)
+    node, values = walk(root, line, words)
+    if node.form is None:
+        raise IncompleteCommand(len(line.rstrip()), len(words), node.expected)
+    return node.form, values
+
+
+def match_in(roots: Sequence[Node], line: str, read: Callable[[Node, str], T]) -> tuple[int, T]:
+    """Read a line with `match` or `understand` in several modes, innermost first.
 
     Returns:
-        The index of the mode that understood it, and the command.
+        The index of the mode that understood it, and what `read` gave.
 
     Raises:
         CommandError: of the mode that understood the most words; the innermost one when they are even.
@@ -43,7 +56,7 @@ def match_in(roots: Sequence[Node], line: str) -> tuple[int, Command]:
     furthest: CommandError | None = None
     for index, root in enumerate(roots):
         try:
-            return index, match(root, line)
+            return index, read(root, line)
         except CommandError as e:
             if furthest is None or e.depth > furthest.depth:
                 furthest = e

@@ -1,6 +1,6 @@
 """The Internet checksum.
 
-Supported standards: RFC 1071 (computing), RFC 791 (IPv4 header), RFC 2784 section 2.3 (GRE: header and payload).
+Supported standards: RFC 1071 (computing), RFC 791 (IPv4 header), RFC 2784, section 2.5 (GRE: header and payload).
 
     sum = one's complement sum of the 16-bit words, a last odd byte padded with zero; checksum = ~sum
 """

@@ -27,7 +27,7 @@ PROTOCOL_IPV4 = 0x0800
 """Protocol type of an IPv4 payload: an Ethertype (RFC 2784, section 2.4)."""
 
 _CHECKSUM, _KEY, _SEQUENCE = 0x8000, 0x2000, 0x1000
-_RESERVED = 0x4C00  # bits 1, 4 and 5, which a receiver must refuse (RFC 2784, section 2.2); 2 and 3 are K and S of RFC 2890
+_RESERVED = 0x4C00  # bits 1, 4 and 5, which a receiver must refuse (RFC 2784, section 2.3); 2 and 3 are K and S of RFC 2890
 _VERSION = 0x0007
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from hsadc.cli.control import RemoteShell
+from hsadc.cli.remote import RemoteShell
 from hsadc.dataplane.run import spawn
 from hsadc.lab import network
 from hsadc.lab.capture import Capture

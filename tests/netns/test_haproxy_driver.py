@@ -163,6 +163,19 @@ def test_a_port_in_use_leaves_nothing(lab: tuple[Site, HaproxyDriver]) -> None:
     assert here.get()
 
 
+def test_a_process_whose_number_cannot_be_kept_is_stopped(lab: tuple[Site, HaproxyDriver]) -> None:
+    here, driver = lab
+    number = here.state_dir / "haproxy" / "haproxy.pid"
+    number.parent.mkdir(parents=True)
+    number.symlink_to(here.state_dir / "nowhere" / "at all")
+    with pytest.raises(ApplyError, match=r"start haproxy: .*haproxy\.pid: No such file or directory") as caught:
+        driver.create(here.intent())
+    assert caught.value.rolled_back
+    assert here.processes() == {}
+    driver.create(here.intent())
+    assert here.get()
+
+
 def test_a_file_that_cannot_be_written_leaves_nothing_beside_it(lab: tuple[Site, HaproxyDriver]) -> None:
     here, driver = lab
     config = here.state_dir / "haproxy" / "haproxy.cfg"

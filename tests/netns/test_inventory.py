@@ -49,3 +49,11 @@ def test_what_hsadc_made_or_changed_is_not_in_it(net, originals):
         Device("eth0", 1500, (IPv4Interface("10.1.0.1/24"), IPv4Interface("10.1.0.2/24"))),
         Device("eth1", 1450, ()),
     )
+
+
+def test_a_port_of_a_bridge_is_seen_at_the_bridge(net, tmp_path):
+    net.ip("link add br0 type bridge")
+    net.ip("link set eth0 master br0")
+    with Netlink() as netlink:
+        inventory = observe_inventory(netlink, Originals(tmp_path / "originals.json", "this"))
+    assert {d.name: d.seen_at for d in inventory.devices} == {"eth0": "br0", "eth1": None, "br0": None}

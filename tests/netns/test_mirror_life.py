@@ -178,6 +178,55 @@ def test_an_adopted_mirror_can_grow(net):
         mirror.stop()
 
 
+def test_a_virtual_server_that_moves_is_mirrored_on(net):
+    moved = replace(RULE, port=9999)
+    with mirror_in(net) as mirror:
+        mirror.rules.create(moved)  # as a transaction does: the new one is there before the old one goes
+        mirror.rules.delete(RULE)
+        transfer(net, b"x", port=9999)
+        assert mirror.counters().rules[RULE.id].cloned > 0
+        mirror.rules.create(RULE)  # and back
+        mirror.rules.delete(moved)
+        before = mirror.counters().rules[RULE.id].cloned
+        transfer(net, b"x")
+        assert mirror.counters().rules[RULE.id].cloned > before
+
+
+def test_a_move_that_is_undone_does_not_end_the_mirror(net):
+    with mirror_in(net) as mirror:
+        transfer(net, b"x")
+        before = mirror.counters().rules[RULE.id].cloned
+        mirror.rules.create(replace(RULE, port=9999))
+        mirror.rules.delete(replace(RULE, port=9999))
+        transfer(net, b"x")
+        assert mirror.counters().rules[RULE.id].cloned > before > 0
+
+
+def test_counters_end_with_their_rule(net):
+    with mirror_in(net) as mirror:
+        transfer(net, b"x")
+        mirror.rules.delete(RULE)
+        assert mirror.counters().rules == {}
+        mirror.rules.prepare({RULE.key: RULE})
+        mirror.rules.create(RULE)
+        assert mirror.counters().rules[RULE.id].cloned == 0
+
+
+def test_two_virtual_servers_that_swap_their_ids_are_mirrored_on(net):
+    other = replace(RULE, id=8, port=9999)
+    with mirror_in(net) as mirror:
+        mirror.rules.create(other)
+        mirror.rules.change(RULE, replace(RULE, id=8))
+        mirror.rules.change(other, replace(other, id=7))
+        before = {number: c.cloned for number, c in mirror.counters().rules.items()}
+        transfer(net, b"x")
+        transfer(net, b"x", port=9999)
+        after = {number: c.cloned for number, c in mirror.counters().rules.items()}
+        assert before.keys() == after.keys() == {7, 8}
+        assert all(after[number] > before[number] for number in after)
+        mirror.rules.delete(replace(other, id=7))
+
+
 def test_what_another_version_left_is_removed(net):
     leave_a_mirror(net, patch="loader.program_name = lambda blob: 'hsadc_other'")
     programs = attached(net)

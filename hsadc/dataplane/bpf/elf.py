@@ -6,7 +6,7 @@ Relocations").
     section             holds
     hsadc_*             one program, 8 bytes an instruction
     .relhsadc_*         where it refers to maps
-    maps                definitions of four 32-bit words: type, key size, value size, entries
+    maps                definitions of five 32-bit words: type, key size, value size, entries, flags
     license             text
 """
 
@@ -101,7 +101,7 @@ def _decode(sections: list[_Section]) -> BpfObject:
     }
     definitions = next(i for i, s in enumerate(sections) if s.name == "maps")
     maps = {
-        name: MapShape(*struct.unpack_from("<4I", sections[definitions].data, value))
+        name: MapShape(*struct.unpack_from("<5I", sections[definitions].data, value))
         for name, index, value in symbols
         if index == definitions and name not in ("", "maps")
     }

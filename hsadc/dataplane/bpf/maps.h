@@ -84,23 +84,25 @@ struct piece {
 	} while (0)
 
 struct map {
-	u32 type, key_size, value_size, max_entries;
+	u32 type, key_size, value_size, max_entries, flags;
 };
 
 /* Which packets are copied, and to which tunnel. */
-struct map rules SECTION("maps") = {BPF_MAP_TYPE_HASH, sizeof(struct rule_key), sizeof(struct rule), 65536};
+struct map rules SECTION("maps") = {BPF_MAP_TYPE_HASH, sizeof(struct rule_key), sizeof(struct rule), 65536, 0};
 
 /* What was matched, for each rule's id. */
-struct map rule_counters SECTION("maps") = {BPF_MAP_TYPE_PERCPU_HASH, sizeof(u32), sizeof(struct rule_counters), 65536};
+struct map rule_counters SECTION("maps") = {BPF_MAP_TYPE_PERCPU_HASH, sizeof(u32), sizeof(struct rule_counters), 65536,
+						   BPF_F_NO_PREALLOC};
 
 /* How a helper device (by ifindex) encapsulates. */
-struct map tunnels SECTION("maps") = {BPF_MAP_TYPE_HASH, sizeof(u32), sizeof(struct tunnel), 1024};
+struct map tunnels SECTION("maps") = {BPF_MAP_TYPE_HASH, sizeof(u32), sizeof(struct tunnel), 1024, 0};
 
 /* What became of the copies, for each helper device. */
-struct map tunnel_counters SECTION("maps") = {BPF_MAP_TYPE_PERCPU_HASH, sizeof(u32), sizeof(struct tunnel_counters), 1024};
+struct map tunnel_counters SECTION("maps") = {BPF_MAP_TYPE_PERCPU_HASH, sizeof(u32), sizeof(struct tunnel_counters), 1024,
+						     BPF_F_NO_PREALLOC};
 
 /* The outer IP identification to use next, for each helper device; apart from `tunnels`, whose values are replaced. */
-struct map identifications SECTION("maps") = {BPF_MAP_TYPE_HASH, sizeof(u32), sizeof(u32), 1024};
+struct map identifications SECTION("maps") = {BPF_MAP_TYPE_HASH, sizeof(u32), sizeof(u32), 1024, 0};
 
 /* What the splitter tells the encapsulator that it calls again; one entry. */
-struct map pieces SECTION("maps") = {BPF_MAP_TYPE_PERCPU_ARRAY, sizeof(u32), sizeof(struct piece), 1};
+struct map pieces SECTION("maps") = {BPF_MAP_TYPE_PERCPU_ARRAY, sizeof(u32), sizeof(struct piece), 1, 0};

@@ -52,12 +52,13 @@ def address(buffer: ctypes.Array[ctypes.c_char]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class MapShape:
-    """What a map is made from: BPF_MAP_TYPE_*, bytes of a key and of a value (of one CPU), and how many entries it takes."""
+    """What a map is made from: BPF_MAP_TYPE_*, bytes of a key and of a value (of one CPU), how many entries it takes, BPF_F_*."""
 
     type: int
     key_size: int
     value_size: int
     max_entries: int
+    flags: int = 0
 
     @property
     def per_cpu(self) -> bool:
@@ -75,7 +76,7 @@ class Map:
     @classmethod
     def create(cls, name: str, shape: MapShape) -> Map:
         """Make a map; `name` has at most 15 characters."""
-        head = struct.pack("=7I", shape.type, shape.key_size, shape.value_size, shape.max_entries, 0, 0, 0)
+        head = struct.pack("=7I", shape.type, shape.key_size, shape.value_size, shape.max_entries, shape.flags, 0, 0)
         return cls(bpf(MAP_CREATE, head + name.encode().ljust(16, b"\0"))[0], shape)
 
     @classmethod
@@ -83,7 +84,7 @@ class Map:
         """The name and the map of an id; needs CAP_SYS_ADMIN."""
         fd = bpf(MAP_GET_FD, struct.pack("=I", map_id))[0]
         info = object_info(fd, b"")
-        kind, _, *sizes = struct.unpack_from("=5I", info)
+        kind, _, *sizes = struct.unpack_from("=6I", info)
         return _text(info[24:40]), cls(fd, MapShape(kind, *sizes))
 
     def close(self) -> None:
@@ -101,7 +102,13 @@ class Map:
 
     def set(self, key: bytes, value: bytes | None = None) -> None:
         """Set the key's value in one step, for readers too; without a value, zero it (on every CPU)."""
-        self._call(MAP_UPDATE, key, ctypes.create_string_buffer(value or b"", self._size))
+        try:
+            self._call(MAP_UPDATE, key, ctypes.create_string_buffer(value or b"", self._size))
+        except OSError as e:
+            if e.errno != errno.E2BIG:
+                raise
+            # The errno's own words, "argument list too long", would send the operator looking in the wrong place.
+            raise OSError(e.errno, f"there is no room for more than {self.shape.max_entries} in the kernel's table") from e
 
     def delete(self, key: bytes) -> None:
         """Remove the key; also right when it is gone already."""

@@ -1,13 +1,15 @@
-"""A small shell that lives in memory, for the terminals to be typed at."""
+"""A small shell that lives in memory, for the terminals to be typed at, and a device that serves such shells."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import pytest
 
 from hsadc.cli.shell import Choice, Completion, Reply
+from tests.unit.cli.device import Daemon, running
 
 _WORDS = {
     "exec": {"configure": "Enter configuration mode", "show": "Show something", "terminal": "This terminal", "exit": "Log out"},
@@ -108,3 +110,14 @@ class MemoryShell:
 def make_shell() -> Callable[..., MemoryShell]:
     """Makes shells, from a user's name and whether it is a batch."""
     return MemoryShell
+
+
+@pytest.fixture
+def path(tmp_path) -> Path:
+    return tmp_path / "control.sock"
+
+
+@pytest.fixture
+def daemon(path, make_shell) -> Iterator[Daemon]:
+    with running(path, make_shell) as daemon:
+        yield daemon

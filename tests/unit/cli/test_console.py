@@ -17,8 +17,8 @@ from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
 from hsadc.cli.console import _completer, _lexer, run_console
-from hsadc.cli.control import ControlError
 from hsadc.cli.line import MORE
+from hsadc.cli.remote import ControlError
 
 
 class Paper(DummyOutput):

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import pwd
@@ -8,91 +7,15 @@ import socket
 import stat
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from hsadc.cli import control
 from hsadc.cli.batch import run_batch
-from hsadc.cli.control import ControlError, NoDaemon, RemoteShell
-from hsadc.cli.shell import Choice, Completion, Reply, Shell
-
-
-class Daemon:
-    """A device in a thread, to be attached to as from another process."""
-
-    def __init__(self, path: Path, shell: Callable[[str, bool], Shell]) -> None:
-        self._path, self._shell = path, shell
-        self._ready = threading.Event()
-        self._failure: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-        self._ready.wait()
-        if self._failure is not None:
-            self._thread.join()
-            raise self._failure
-
-    def _run(self) -> None:
-        async def life() -> None:
-            self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-            async with await control.listen(self._path, self._shell):
-                self._ready.set()
-                await self._stop.wait()
-
-        try:
-            asyncio.run(life())
-        except ControlError as e:
-            self._failure = e
-        finally:
-            self._ready.set()
-
-    def stop(self) -> None:
-        if self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._stop.set)
-            self._thread.join()
-
-
-@contextmanager
-def running(path: Path, shell: Callable[[str, bool], Shell]) -> Iterator[Daemon]:
-    daemon = Daemon(path, shell)
-    try:
-        yield daemon
-    finally:
-        daemon.stop()
-
-
-@pytest.fixture
-def path(tmp_path) -> Path:
-    return tmp_path / "control.sock"
-
-
-@pytest.fixture
-def daemon(path, make_shell) -> Iterator[Daemon]:
-    with running(path, make_shell) as daemon:
-        yield daemon
-
-
-def test_the_remote_shell_is_the_session(daemon, path):
-    with RemoteShell(path) as shell:
-        assert (shell.prompt, shell.page_length, shell.closed) == ("hsadc#", None, False)
-        assert shell.run("show version") == Reply(("hsadc 1.0",))
-        assert not shell.run("nonsense").ok
-        assert shell.help("sh") == ["  show  Show something"]
-        assert shell.choices("sh") == [Choice("show", "Show something")]
-        assert shell.complete("sh") == Completion(2, "show ")
-        assert shell.complete("") == Completion(0, "", ("configure", "show", "terminal", "exit"))
-        assert (shell.wrong_from("show"), shell.wrong_from("nonsense")) == (None, 0)
-        shell.run("terminal length 7")
-        shell.run("configure")
-        assert (shell.prompt, shell.page_length) == ("hsadc(config)#", 7)
-        assert [c.placeholder for c in shell.choices("hostname ")] == [True]
-        shell.run("hostname 日本\ud800")
-        assert shell.prompt == "日本\ud800(config)#"
-        shell.to_exec()
-        shell.run("exit")
-        assert shell.closed
+from hsadc.cli.remote import ControlError, NoDaemon, RemoteShell
+from hsadc.cli.shell import Shell
+from tests.unit.cli.device import Daemon, running
 
 
 def test_the_session_knows_who_it_is_for(daemon, path):
@@ -137,17 +60,6 @@ def test_a_slow_command_does_not_stop_other_sessions(path, make_shell):
         thread.join()
 
 
-def test_the_longest_line_and_a_long_answer_pass(daemon, path):
-    with RemoteShell(path) as shell:
-        assert not shell.run("\N{SMILING FACE WITH HORNS}" * 65536).ok
-        assert len(shell.run("show lines 100000").lines) == 100000
-
-
-def test_nobody_listens(path):
-    with pytest.raises(NoDaemon, match=rf"^no device runs here: nobody listens at {path}$"):
-        RemoteShell(path)
-
-
 def test_the_socket_of_a_dead_device_is_replaced(path, make_shell):
     dead = socket.socket(socket.AF_UNIX)
     dead.bind(str(path))
@@ -175,8 +87,6 @@ def test_a_file_that_is_no_socket_is_left_alone(path, make_shell):
 def test_a_path_that_is_too_long(tmp_path, make_shell):
     path = tmp_path / ("x" * 120)
     with pytest.raises(ControlError, match="the system allows 107"):
-        RemoteShell(path)
-    with pytest.raises(ControlError, match="the system allows 107"):
         Daemon(path, make_shell)
 
 
@@ -189,15 +99,6 @@ def test_the_file_is_for_owner_and_group_and_goes_with_the_device(daemon, path):
     assert stat.S_IMODE(path.stat().st_mode) == 0o660
     daemon.stop()
     assert not path.exists()
-
-
-def test_the_device_stops_in_the_middle_of_a_session(daemon, path):
-    with RemoteShell(path) as shell:
-        daemon.stop()
-        with pytest.raises(ControlError, match=r"^the device has stopped: the connection to it is lost$"):
-            shell.run("show version")
-        with pytest.raises(ControlError, match=r"^the device has stopped: the connection to it is lost$"):
-            shell.run("show version")
 
 
 def test_a_bug_in_a_session_is_logged_and_ends_only_this_session(daemon, path, caplog):

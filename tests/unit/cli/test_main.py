@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from hsadc import __version__
-from hsadc.cli.control import RemoteShell
 from hsadc.cli.daemon import parse_ssh
 from hsadc.cli.main import main
+from hsadc.cli.remote import RemoteShell
 from hsadc.errors import ConfigError
 
 SAMPLE = Path(__file__).parents[3] / "samples" / "article.cfg"

@@ -15,7 +15,7 @@ import netmiko
 import pytest
 
 from hsadc.cli import ssh
-from hsadc.errors import ApplyError, ConfigError
+from hsadc.errors import ApplyError
 from hsadc.model.admin_user import AdminUser
 from hsadc.syntax.password import hash_password
 
@@ -132,27 +132,6 @@ class TestLogin:
         assert Guesser.guesses == 3
 
 
-class TestGate:
-    @pytest.mark.parametrize("peer", ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"])
-    def test_the_default_account_from_loopback(self, peer):
-        assert ssh.Gate({}, peer).check("admin", "hsadc")
-        assert not ssh.Gate({}, peer).check("admin", "other")
-        assert not ssh.Gate({}, peer).check("root", "hsadc")
-
-    @pytest.mark.parametrize("peer", ["192.0.2.1", "::", "0.0.0.0", "fe80::1%eth0", "::ffff:192.0.2.1", "2001:db8::1", ""])
-    def test_from_nowhere_else(self, peer):
-        assert not ssh.Gate({}, peer).check("admin", "hsadc")
-
-    def test_an_attempt_that_was_not_awaited_counts(self):
-        async def pipelined() -> list[object]:
-            gate = ssh.Gate({"ops": OPS}, "192.0.2.1")
-            attempts = [gate.password("ops", guess) for guess in ("a", "b", "c", "secret")]
-            return await asyncio.gather(*attempts, return_exceptions=True)
-
-        *_, last = asyncio.run(pipelined())
-        assert isinstance(last, PermissionError)
-
-
 class TestListen:
     def test_makes_a_host_key_once_for_its_owner_alone(self, serve, tmp_path):
         async def talk(_: Server) -> None:
@@ -182,16 +161,6 @@ class TestListen:
                 await ssh.listen("127.0.0.1", server.port, host_key=tmp_path / "ssh_host_key", users=dict, shell=lambda *_: None)
 
         serve(talk)
-
-    @pytest.mark.parametrize("address", ["0.0.0.0", "::", "192.0.2.1", "", "adc.example"])
-    def test_refuses_the_default_password_for_all_the_world(self, address):
-        with pytest.raises(ConfigError, match="configure an administrator first"):
-            ssh.refuse_default_password(address, {})
-        ssh.refuse_default_password(address, USERS)
-
-    @pytest.mark.parametrize("address", ["127.0.0.1", "::1", "localhost"])
-    def test_takes_it_for_loopback(self, address):
-        ssh.refuse_default_password(address, {})
 
 
 class TestBatch:

@@ -311,3 +311,11 @@ def test_the_names_that_exist(device):
     assert list(device.names("gre_tunnel")) == ["隧道", "spare"]
     assert list(device.names("ethernet")) == ["ethernet0/0", "ethernet0/1"]
     assert list(device.names("device")) == ["eth0", "eth1", "br0"]
+
+
+def test_a_commit_that_comes_after_the_stop_is_refused(device, plane):
+    device.stop()
+    with pytest.raises(ApplyError, match="the device is stopping; nothing was changed"):
+        configure(device, "hostname late\n")
+    assert device.running.hostname == "hsadc"
+    assert plane.intent == Intent()

@@ -6,7 +6,7 @@ import pytest
 
 from hsadc.config.edits import Edit, Edits
 from hsadc.errors import ApplyError, ConfigError, DanglingReference
-from hsadc.syntax.match import match_in
+from hsadc.syntax.match import match, match_in
 from tests.unit.config.memory import MemoryDataplane, adc, configure
 
 
@@ -22,7 +22,7 @@ def edits(device):
 
 def edit(device, line, block=None):
     modes = (block[0], "config") if block else ("config",)
-    return Edit(block, match_in([device.grammar.roots[m] for m in modes], line)[1])
+    return Edit(block, match_in([device.grammar.roots[m] for m in modes], line, match)[1])
 
 
 def add(edits, device, line, block=None):

@@ -245,3 +245,15 @@ def test_keys_tell_objects_apart(article):
     intent = compile_config(article, machine).intent
     for objects in (getattr(intent, f.name) for f in fields(intent)):
         assert len({o.key for o in objects}) == len(objects)
+
+
+def test_an_error_names_a_rule_in_words():
+    assert str(RuleIntent(7, IPv4Address("192.168.131.2"), 8087, 6, "tunnel1")) == "192.168.131.2 port 8087 to tunnel1"
+
+
+@pytest.mark.parametrize(("below", "above"), [("eth0", "br0"), ("br0", "eth0")])
+def test_where_one_device_stands_on_another_packets_are_seen_once(article, below, above):
+    seen = {above: below}
+    stacked = Inventory(tuple(replace(d, seen_at=seen.get(d.name)) for d in machine.devices))
+    both = config("interface ethernet7/0", "device br0", base=article)
+    assert compile_config(both, stacked).intent.taps == (TapIntent(below),)

@@ -125,3 +125,7 @@ def test_two_names_never_become_one(one: str, other: str) -> None:
 
 def test_plain_names_stay_readable() -> None:
     assert encode_name("l7-http_2.x") == "l7-http_2.x"
+
+
+def test_an_error_does_not_say_haproxy_twice():
+    assert str(HaproxyIntent("")) == "services"

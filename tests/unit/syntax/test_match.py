@@ -108,11 +108,11 @@ def test_an_error_says_what_was_expected():
 
 def test_of_several_modes_the_error_that_got_furthest_is_shown():
     modes = [grammar.roots[m] for m in ("gre_tunnel", "config", "exec")]
-    assert match_in(modes, "show version")[0] == 2
-    assert match_in(modes, "interface ethernet0/0")[0] == 0
-    assert match_in(modes, "interface tunnel1")[0] == 1
+    assert match_in(modes, "show version", match)[0] == 2
+    assert match_in(modes, "interface ethernet0/0", match)[0] == 0
+    assert match_in(modes, "interface tunnel1", match)[0] == 1
     with pytest.raises(UnknownCommand, match="versio2"):
-        match_in(modes, "show versio2")
+        match_in(modes, "show versio2", match)
 
 
 def test_every_keyword_can_be_abbreviated_to_its_shortest_unique_beginning():

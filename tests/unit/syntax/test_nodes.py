@@ -71,12 +71,12 @@ def test_every_setting_of_the_grammar_has_a_field_and_the_other_way_round():
     assert rules == fields
 
 
-def test_every_section_has_a_head_a_mode_and_a_removal_unless_it_is_a_port_of_the_machine():
+def test_every_section_has_a_head_a_mode_and_a_removal():
     forms = {node.form.name for node in everything(grammar.roots["config"]) if node.form}
     for section in SECTIONS:
         assert f"head_{section}" in forms
         assert section in grammar.roots
-        assert (f"no_{section}" in forms) == (section != "ethernet")
+        assert f"no_{section}" in forms
 
 
 def test_a_command_without_end_is_refused():
