@@ -62,7 +62,7 @@ class Net:
             self.run(
                 "analyzer",
                 "nft 'add table ip t; add chain ip t c { type filter hook input priority -300; };"
-                " add rule ip t c ip protocol gre drop'",
+                " add rule ip t c ip protocol 47 drop'",
             )
         except BaseException:
             self.__exit__()
@@ -122,7 +122,7 @@ def until(condition, seconds=20):
 
 
 @contextlib.contextmanager
-def capture(net, role="analyzer", device="eth0", expression="proto gre"):
+def capture(net, role="analyzer", device="eth0", expression="ip proto 47"):
     """Captured Ethernet frames, complete when the block is left."""
     file = Path(f"/tmp/{net.prefix}-{device}-{next(_numbers)}.pcap")
     dump = ["ip", "netns", "exec", net.names[role], "tcpdump", "-i", device, "-w", str(file), "-U", "-B", "65536", "-s", "2048"]
