@@ -74,42 +74,45 @@ async def serve(options: Options, stop: asyncio.Event, ready: Callable[[], None]
     with _only_one(options.state_dir):
         device = await asyncio.to_thread(_open_device, options)
         with _only_one_here(options):
-            for warning in await asyncio.to_thread(device.start):
-                log.warning(warning)
-            try:
-                await _serve_clients(device, options, address, stop, ready)
-            finally:
-                await asyncio.to_thread(device.stop)
-                log.info("stopped, the machine is as it was found")
+            await _serve(device, options, address, stop, ready)
 
 
-async def _serve_clients(
+async def _serve(
     device: Device, options: Options, address: tuple[str, int] | None, stop: asyncio.Event, ready: Callable[[], None]
 ) -> None:
+    """What can fail without the configuration comes first: it must not take down what an earlier run left in service."""
+    started = False
+
+    def users() -> Mapping[str, AdminUser]:
+        # Before the configuration is read nobody can log in, not even by the default account, which an empty answer would allow.
+        return device.running.admin_user if started else {"": AdminUser("")}
+
     def login(user: str, batch: bool) -> Session:
         return Session(device, user, batch)
 
     async with AsyncExitStack() as stack:
         if address is not None:
-            await _listen_ssh(device, options, address, login, stack)
+            from hsadc.cli import gate, ssh
+
+            host_key = options.state_dir / "ssh_host_key"
+            acceptor = await ssh.listen(*address, host_key=host_key, users=users, shell=login)
+            stack.callback(acceptor.close)
+        for warning in await asyncio.to_thread(device.start):
+            log.warning(warning)
+        stack.push_async_callback(_stop, device)
+        if address is not None:
+            gate.refuse_default_password(address[0], device.running.admin_user)
+            log.info("SSH listens on %s port %d", *address)
+        started = True
         # Last, because who waits for the device waits for this socket.
         await stack.enter_async_context(await control.listen(options.control_socket, login))
         ready()
         await stop.wait()
 
 
-async def _listen_ssh(
-    device: Device, options: Options, address: tuple[str, int], login: Callable[[str, bool], Session], stack: AsyncExitStack
-) -> None:
-    from hsadc.cli import gate, ssh
-
-    def users() -> Mapping[str, AdminUser]:
-        return device.running.admin_user
-
-    gate.refuse_default_password(address[0], users())
-    acceptor = await ssh.listen(*address, host_key=options.state_dir / "ssh_host_key", users=users, shell=login)
-    stack.callback(acceptor.close)
-    log.info("SSH listens on %s port %d", *address)
+async def _stop(device: Device) -> None:
+    await asyncio.to_thread(device.stop)
+    log.info("stopped, the machine is as it was found")
 
 
 def _open_device(options: Options) -> Device:

@@ -57,7 +57,7 @@ def compile_config(config: Config, inventory: Inventory) -> Compiled:
         routes=routes,
         tunnels=tunnels,
         rules=rules,
-        taps=compile_taps(config, ports, rules),
+        taps=compile_taps(config, ports, tunnels, rules),
         haproxy=compile_services(config, served, mss),
     )
     return Compiled(intent, (*route_warnings, *_server_warnings(config), *_mss_warnings(config, tunnels, mss)))

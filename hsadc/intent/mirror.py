@@ -132,16 +132,21 @@ def compile_rules(served: Iterable[VirtualServer], tunnels: Iterable[TunnelInten
     )
 
 
-def compile_taps(config: Config, ports: Ports, rules: tuple[RuleIntent, ...]) -> tuple[TapIntent, ...]:
+def compile_taps(
+    config: Config, ports: Ports, tunnels: tuple[TunnelIntent, ...], rules: tuple[RuleIntent, ...]
+) -> tuple[TapIntent, ...]:
     """Where packets of virtual servers pass: every configured interface, and the ones that own a mirrored address.
 
     A client may be reached by another interface than the one that has the address: its packets must not be missed. Nor may
     they be copied twice where one device stands on another.
+
+    They are there as soon as there is a tunnel to copy to, not only with the first rule: the kernel drops packets in the moment
+    in which a device gets or loses its first filter, and a mirror that is switched on and off must not disturb what it copies.
     """
     owners = [p for r in rules if (p := ports.owner(r.address))]
     tapped = {p.device.name: p.device for p in [*owners, *(ports[name] for name in config.ethernet)]}
     once = sorted(name for name, device in tapped.items() if device.seen_at not in tapped)
-    return tuple(map(TapIntent, once)) if rules else ()
+    return tuple(map(TapIntent, once)) if tunnels else ()
 
 
 def clamp_mss(server: VirtualServer, owner: Port, tunnels: Iterable[TunnelIntent]) -> int | None:

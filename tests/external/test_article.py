@@ -9,6 +9,7 @@ import pytest
 from pyroute2 import IPRoute
 
 from hsadc.dataplane.run import run
+from hsadc.errors import ApplyError
 from hsadc.lab.pcap import frames
 from tests.external.conftest import SAMPLES, hsadc
 from tests.external.load import Load
@@ -153,3 +154,23 @@ def test_the_verbatim_article_is_the_article(lab):
     done = lab.exec_file(SAMPLES / "article-verbatim.cfg")
     assert (done.returncode, done.stdout) == (0, "")
     assert lab.show("show running-config") == rendered
+
+
+def test_a_restart_that_fails_at_ssh_leaves_what_serves_alone(lab):
+    lab.kill_device()
+    (lab.runtime.state / "ssh_host_key").write_text("spoiled")
+    before = made(lab)
+    with pytest.raises(ApplyError, match="read the SSH host key"), Load(lab.namespace("client"), 1) as load:
+        lab.start_device()
+    assert load.failed == {}
+    assert made(lab) == before
+    (lab.runtime.state / "ssh_host_key").unlink()
+    lab.start_device()
+    assert lab.device.stop() == 0
+
+
+def test_switching_a_mirror_changes_no_filter(lab):
+    """The kernel drops packets while a device gets or loses its first filter."""
+    filters = lab.inside("adc", leftovers)
+    assert lab.exec("configure", "slb virtual-server l7-http", "no mirror-traffic").returncode == 0
+    assert lab.inside("adc", leftovers) == filters
