@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 
 import pytest
+from netmiko import ConnectHandler
 from pyroute2 import IPRoute
 
 from hsadc.dataplane.run import run
@@ -51,12 +52,18 @@ def test_the_demonstration_is_right(tmp_path):
 
 
 def test_the_mirror_goes_off_and_on_and_no_request_fails(lab):
-    with Load(lab.namespace("client")) as load:
+    def login():
+        return ConnectHandler(device_type="cisco_ios", host="127.0.0.1", port=2222, username="admin", password="hsadc")
+
+    def push(line):
+        ssh.send_config_set(["slb virtual-server l7-http", line], error_pattern=r"\^-----|% ")
+
+    with lab.inside("adc", login) as ssh, Load(lab.namespace("client")) as load:
         assert copies_while(load, lab) > 200
         for _ in range(3):
-            assert lab.exec("configure", "slb virtual-server l7-http", "no mirror-traffic").returncode == 0
+            push("no mirror-traffic")
             assert copies_while(load, lab) == 0
-            assert lab.exec("configure", "slb virtual-server l7-http", "mirror-traffic interface tunnel1").returncode == 0
+            push("mirror-traffic interface tunnel1")
             assert copies_while(load, lab) > 200
     assert load.failed == {}
 
