@@ -1,6 +1,7 @@
 """The exec commands: for each exec rule of the grammar one function `do_<rule>`, found by its name.
 
-A function gets the session and the rule's arguments, and returns the lines to print.
+A function gets the session and the rule's arguments, and returns the lines to print; one that shows something returns
+`Shown`, which has the same for programs.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ from typing import Any
 
 from hsadc.cli import do
 from hsadc.cli.show import configuration, interface, mirror, route, slb, tunnel, version
+from hsadc.cli.show.shown import Shown
 
 _MODULES: tuple[ModuleType, ...] = (do, configuration, interface, mirror, route, slb, tunnel, version)
 
 
-def _collect() -> Mapping[str, Callable[..., Iterable[str]]]:
+def _collect() -> Mapping[str, Callable[..., Iterable[str] | Shown]]:
     found: dict[str, Any] = {}
     for module in _MODULES:
         found |= {n.removeprefix("do_"): f for n, f in vars(module).items() if n.startswith("do_")}

@@ -24,14 +24,13 @@ import pwd
 import socket
 import stat
 import struct
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
 
 from hsadc.cli.remote import GROUP, ControlError, NoDaemon, connect, encode
-from hsadc.cli.shell import Shell
+from hsadc.cli.shell import Login, MakeShell, Shell
 
 _MODE = 0o660
 # A line of 64 Ki characters grows by escapes of JSON, to 12 bytes a character at worst.
@@ -44,7 +43,7 @@ _log = logging.getLogger(__name__)
 class Listener:
     """Serves sessions until it is closed; an asynchronous context manager that closes itself."""
 
-    def __init__(self, path: Path, shell: Callable[[str, bool], Shell]) -> None:
+    def __init__(self, path: Path, shell: MakeShell) -> None:
         """Use `listen`, which also starts it."""
         self._path = path
         self._shell = shell
@@ -78,12 +77,12 @@ class Listener:
         task.add_done_callback(self._connections.discard)
 
 
-async def listen(path: Path, shell: Callable[[str, bool], Shell]) -> Listener:
+async def listen(path: Path, shell: MakeShell) -> Listener:
     """Serve sessions at `path`; the caller closes what it gets. The socket file of a device that died is replaced.
 
     Args:
         path: the socket file, in a folder that exists.
-        shell: makes the session of a connection, from the peer's user name and whether it is a batch.
+        shell: makes the session of a connection.
 
     Raises:
         ControlError: the path is too long, something else is there, or another device serves it.
@@ -144,7 +143,7 @@ def _peer(connection: socket.socket) -> tuple[str, bool]:
     return name, uid in (0, os.geteuid()) or _group() in groups
 
 
-async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, shell: Callable[[str, bool], Shell]) -> None:
+async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, shell: MakeShell) -> None:
     """One connection."""
     thread = ThreadPoolExecutor(1, "control")  # a session with a thread of its own never waits for the commits of others
     try:
@@ -162,7 +161,7 @@ async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, she
 
 
 async def _converse(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, make: Callable[[str, bool], Shell], thread: ThreadPoolExecutor
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, make: MakeShell, thread: ThreadPoolExecutor
 ) -> None:
     user, allowed = _peer(writer.get_extra_info("socket"))
     shell: Shell | None = None
@@ -171,7 +170,7 @@ async def _converse(
         if not allowed:
             raise ControlError(f"{user}: only root and the group {GROUP} may use the device")
         if shell is None:
-            shell = make(user, bool(request.get("batch")))
+            shell = make(Login(user, batch=bool(request.get("batch"))))
         else:
             result = await asyncio.get_running_loop().run_in_executor(thread, _call, shell, request)
         state = {"prompt": shell.prompt, "page_length": shell.page_length, "closed": shell.closed}

@@ -15,6 +15,7 @@ from pathlib import Path
 from hsadc.cli import control
 from hsadc.cli.remote import CONTROL_SOCKET
 from hsadc.cli.session import Session
+from hsadc.cli.shell import Login
 from hsadc.config.commit import Device
 from hsadc.config.store import StartupFile
 from hsadc.errors import ApplyError, ConfigError
@@ -87,8 +88,8 @@ async def _serve(
         # Before the configuration is read nobody can log in, not even by the default account, which an empty answer would allow.
         return device.running.admin_user if started else {"": AdminUser("")}
 
-    def login(user: str, batch: bool) -> Session:
-        return Session(device, user, batch)
+    def login(who: Login) -> Session:
+        return Session(device, who)
 
     async with AsyncExitStack() as stack:
         if address is not None:

@@ -6,7 +6,8 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 
 from hsadc.cli.commands import COMMANDS
-from hsadc.cli.shell import Choice, Completion, Reply
+from hsadc.cli.shell import CONSOLE, Choice, Completion, Login, Reply
+from hsadc.cli.show.shown import Shown
 from hsadc.config.commit import Device
 from hsadc.config.edits import Edit, Edits
 from hsadc.errors import AmbiguousCommand, CommandError, HsadcError, IncompleteCommand, UnknownCommand
@@ -35,16 +36,14 @@ class Session:
 
     Attributes:
         device: what all sessions share.
-        user: the login name, for `show` and logs.
-        batch: True for scripts: configuration lines that follow one another are one transaction.
+        login: who sits there; configuration lines of a batch that follow one another are one transaction.
         page_length: lines on a page; None follows the window, 0 turns paging off.
         closed: True after `exit` in exec mode.
     """
 
-    def __init__(self, device: Device, user: str = "", batch: bool = False) -> None:
+    def __init__(self, device: Device, login: Login = CONSOLE) -> None:
         self.device = device
-        self.user = user
-        self.batch = batch
+        self.login = login
         self.page_length: int | None = None
         self.closed = False
         self._mode = "exec"
@@ -110,13 +109,14 @@ class Session:
         if (do := COMMANDS.get(command.name)) is not None:
             warnings = self._commit()  # a batch's lines so far: what follows may save or show them
             self._saved = command.name == "save"
-            return [*warnings, *do(self, *command.args)]
+            printed = do(self, *command.args)
+            return [*warnings, *(printed.lines if isinstance(printed, Shown) else printed)]
         return self._configure(command, in_block=self._mode not in ("exec", "config") and depth == 0)
 
     def _configure(self, command: Command, in_block: bool) -> Iterable[str]:
         """Carry out a configuration line: at once, or in a batch when its transaction ends."""
         self._edits.add(Edit((self._mode, self._name) if in_block else None, command))
-        warnings = () if self.batch else self._commit()
+        warnings = () if self.login.batch else self._commit()
         section = section_of(command.name)
         if section is not None and not command.negated:
             self._mode, self._name = section, command.args[0]

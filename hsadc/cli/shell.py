@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -45,6 +45,29 @@ class Completion:
     insert: str = ""
     words: tuple[str, ...] = ()
 
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """Who sits at a session, and where.
+
+    Attributes:
+        user: the login name.
+        via: how he came in: `console` or `ssh`.
+        host: the address that he came from; empty on this machine.
+        batch: True for scripts: configuration lines that follow one another are one transaction.
+    """
+
+    user: str = ""
+    via: str = "console"
+    host: str = ""
+    batch: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.user} ({' '.join(filter(None, (self.via, self.host)))})"
+
+
+CONSOLE = Login()
+"""Somebody on this machine."""
 
 _SECRET = re.compile(r"\bpas", re.IGNORECASE)  # `password`, however short
 
@@ -102,3 +125,7 @@ class Shell(Protocol):
     def wrong_from(self, line: str) -> int | None:
         """Index of the first character that cannot be part of a command, None when there is none (yet)."""
         ...
+
+
+MakeShell = Callable[[Login], Shell]
+"""What the front ends get from the daemon: it makes the session of a login."""

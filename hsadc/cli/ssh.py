@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from hsadc.cli.batch import LINE_LIMIT, Batch
 from hsadc.cli.gate import Gate
 from hsadc.cli.line import HISTORY_LINES, IDLE_TIMEOUT_S, printable, serve_terminal
-from hsadc.cli.shell import Shell
+from hsadc.cli.shell import Login, MakeShell, Shell
 from hsadc.errors import ApplyError
 from hsadc.model.admin_user import AdminUser
 
@@ -43,7 +43,7 @@ async def listen(
     *,
     host_key: Path,
     users: Callable[[], Mapping[str, AdminUser]],
-    shell: Callable[[str, bool], Shell],
+    shell: MakeShell,
 ) -> asyncssh.SSHAcceptor:
     """Serve SSH until the acceptor that is returned is closed.
 
@@ -52,7 +52,7 @@ async def listen(
         port: TCP port; 0 takes a free one.
         host_key: file of the private host key; made when it is not there.
         users: the administrators now; while there are none, `admin` with password `hsadc` may log in from loopback.
-        shell: makes a session from the user's name and whether it is a batch.
+        shell: makes the session of a login.
 
     Raises:
         ApplyError: the address cannot be had, or the host key is unusable.
@@ -130,7 +130,7 @@ def _server(users: Callable[[], Mapping[str, AdminUser]]) -> asyncssh.SSHServer:
 class _Service:
     """Serves logged-in users, and keeps what they typed for their next login."""
 
-    shell: Callable[[str, bool], Shell]
+    shell: MakeShell
     histories: dict[str, deque[str]] = field(default_factory=lambda: defaultdict(lambda: deque(maxlen=HISTORY_LINES)))
 
     async def serve(self, process: asyncssh.SSHServerProcess[str]) -> None:
@@ -148,10 +148,11 @@ class _Service:
 
     async def _converse(self, process: asyncssh.SSHServerProcess[str], user: str) -> int:
         terminal = _Channel(process)
+        peer = str(process.get_extra_info("peername")[0])
         if process.term_type is not None and process.command is None:
-            await serve_terminal(self.shell(user, False), terminal, self.histories[user])
+            await serve_terminal(self.shell(Login(user, "ssh", peer)), terminal, self.histories[user])
             return 0
-        return await _serve_batch(self.shell(user, True), terminal, process.command)
+        return await _serve_batch(self.shell(Login(user, "ssh", peer, batch=True)), terminal, process.command)
 
 
 async def _serve_batch(shell: Shell, terminal: _Channel, command: str | None) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hsadc.cli.shell import Choice, Completion, Reply
+from hsadc.cli.shell import CONSOLE, Choice, Completion, Login, Reply
 from tests.unit.cli.device import Daemon, running
 
 _WORDS = {
@@ -20,9 +20,9 @@ _WORDS = {
 class MemoryShell:
     """Two modes and a handful of commands; `ran` has every line, `committed` the name that a batch or a line committed."""
 
-    def __init__(self, user: str = "", batch: bool = False) -> None:
-        self.user = user
-        self.batch = batch
+    def __init__(self, login: Login = CONSOLE) -> None:
+        self.user = login.user
+        self.batch = login.batch
         self.mode = "exec"
         self.name = self.committed = "hsadc"
         self.page_length: int | None = None
@@ -108,7 +108,7 @@ class MemoryShell:
 
 @pytest.fixture
 def make_shell() -> Callable[..., MemoryShell]:
-    """Makes shells, from a user's name and whether it is a batch."""
+    """Makes the shell of a login."""
     return MemoryShell
 
 

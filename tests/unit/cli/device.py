@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from hsadc.cli import control
 from hsadc.cli.remote import ControlError
-from hsadc.cli.shell import Shell
+from hsadc.cli.shell import MakeShell
 
 
 class Daemon:
     """A device in a thread, to be attached to as from another process."""
 
-    def __init__(self, path: Path, shell: Callable[[str, bool], Shell]) -> None:
+    def __init__(self, path: Path, shell: MakeShell) -> None:
         self._path, self._shell = path, shell
         self._ready = threading.Event()
         self._failure: BaseException | None = None
@@ -48,7 +48,7 @@ class Daemon:
 
 
 @contextmanager
-def running(path: Path, shell: Callable[[str, bool], Shell]) -> Iterator[Daemon]:
+def running(path: Path, shell: MakeShell) -> Iterator[Daemon]:
     daemon = Daemon(path, shell)
     try:
         yield daemon

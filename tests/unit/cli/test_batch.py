@@ -5,6 +5,7 @@ import io
 import pytest
 
 from hsadc.cli.batch import LINE_LIMIT, run_batch
+from hsadc.cli.shell import Login
 
 
 def run(shell, *lines: str) -> tuple[int, list[str]]:
@@ -30,26 +31,26 @@ def test_stops_at_the_first_error_and_names_the_line(make_shell):
 
 
 def test_commits_at_the_end(make_shell):
-    shell = make_shell(batch=True)
+    shell = make_shell(Login(batch=True))
     assert run(shell, "configure", "hostname edge")[0] == 0
     assert shell.committed == "edge"
 
 
 def test_commits_also_after_logging_out(make_shell):
-    shell = make_shell(batch=True)
+    shell = make_shell(Login(batch=True))
     assert run(shell, "configure", "hostname edge", "exit", "exit", "show version") == (0, [])
     assert shell.committed == "edge"
     assert shell.ran[-1] == "exit"
 
 
 def test_commits_nothing_after_an_error(make_shell):
-    shell = make_shell(batch=True)
+    shell = make_shell(Login(batch=True))
     assert run(shell, "configure", "hostname edge", "nonsense")[0] == 1
     assert shell.committed == "hsadc"
 
 
 def test_a_refused_commit_is_an_error(make_shell):
-    assert run(make_shell(batch=True), "configure", "hostname refused") == (1, ["% Error: this name is refused"])
+    assert run(make_shell(Login(batch=True)), "configure", "hostname refused") == (1, ["% Error: this name is refused"])
 
 
 def test_reads_a_file_with_any_line_ends_and_a_byte_order_mark(make_shell):

@@ -14,7 +14,7 @@ import pytest
 
 from hsadc.cli.batch import run_batch
 from hsadc.cli.remote import ControlError, NoDaemon, RemoteShell
-from hsadc.cli.shell import Shell
+from hsadc.cli.shell import Login, Shell
 from tests.unit.cli.device import Daemon, running
 
 
@@ -34,8 +34,8 @@ def test_each_connection_is_a_session(daemon, path):
 def test_a_batch_is_committed_at_its_end_and_not_when_it_breaks_off(path, make_shell):
     shells = []
 
-    def make(user: str, batch: bool) -> Shell:
-        shells.append(make_shell(user, batch))
+    def make(login: Login) -> Shell:
+        shells.append(make_shell(login))
         return shells[-1]
 
     with running(path, make) as daemon:
@@ -50,7 +50,7 @@ def test_a_batch_is_committed_at_its_end_and_not_when_it_breaks_off(path, make_s
 
 def test_a_slow_command_does_not_stop_other_sessions(path, make_shell):
     slow = make_shell()
-    with running(path, lambda _, batch: slow if batch else make_shell()), RemoteShell(path, batch=True) as waiting:
+    with running(path, lambda login: slow if login.batch else make_shell()), RemoteShell(path, batch=True) as waiting:
         thread = threading.Thread(target=waiting.run, args=("wait",))
         thread.start()
         slow.started.wait()

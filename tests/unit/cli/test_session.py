@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from wcwidth import wcswidth
 
 from hsadc.cli.session import Session
-from hsadc.cli.shell import Choice, Completion
+from hsadc.cli.shell import Choice, Completion, Login
 from hsadc.syntax.grammar import load_grammar
 from tests.unit.config.memory import FULL, MemoryDataplane, adc, configure
 from tests.unit.syntax.test_nodes import everything
@@ -24,7 +24,7 @@ def device(tmp_path):
 
 @pytest.fixture
 def session(device):
-    return Session(device, "root")
+    return Session(device, Login("root"))
 
 
 def run(session, *lines):
@@ -269,7 +269,7 @@ class TestSave:
 class TestBatch:
     @pytest.fixture
     def batch(self, device):
-        return Session(device, "root", batch=True)
+        return Session(device, Login("root", batch=True))
 
     def test_lines_are_in_force_at_the_end(self, batch, device):
         run(batch, "configure", "hostname x", "tunnel gre t", "key 7")
@@ -429,7 +429,7 @@ class TestWrongFrom:
 
 def test_two_sessions_at_once_lose_nothing(device):
     def work(name):
-        session = Session(device, name)
+        session = Session(device, Login(name))
         run(session, "configure", *(line for n in range(100) for line in (f"slb real-server {name}-{n}", f"weight {n + 1}")))
 
     threads = [threading.Thread(target=work, args=(name,)) for name in "ab"]
@@ -473,7 +473,7 @@ lines = st.lists(words, max_size=7).map(" ".join) | st.sampled_from([line for li
 def test_whatever_is_typed_nothing_is_raised_and_what_is_refused_changes_nothing(tmp_path_factory, typed, batch):
     device = adc(tmp_path_factory.getbasetemp(), MemoryDataplane())
     device.startup.write = lambda text: text.encode()
-    session = Session(device, batch=batch)
+    session = Session(device, Login(batch=batch))
     session.run("configure")
     for line in typed:
         before, objects = device.running, device.dataplane.objects

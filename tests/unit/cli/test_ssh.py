@@ -15,6 +15,7 @@ import netmiko
 import pytest
 
 from hsadc.cli import ssh
+from hsadc.cli.shell import Login
 from hsadc.errors import ApplyError
 from hsadc.model.admin_user import AdminUser
 from hsadc.syntax.password import hash_password
@@ -33,8 +34,8 @@ class Server:
         self._folder, self._make_shell, self._users = folder, make_shell, users
         self.shells: list = []
 
-    def _shell(self, user: str, batch: bool):
-        self.shells.append(self._make_shell(user, batch))
+    def _shell(self, login: Login):
+        self.shells.append(self._make_shell(login))
         return self.shells[-1]
 
     async def start(self) -> asyncssh.SSHAcceptor:
