@@ -22,6 +22,8 @@ from hsadc.errors import ApplyError, ConfigError
 from hsadc.model.admin_user import AdminUser
 from hsadc.syntax.grammar import load_grammar
 
+REPAIR_INTERVAL_S = 10.0
+
 log = logging.getLogger(__name__)
 
 
@@ -107,8 +109,19 @@ async def _serve(
         started = True
         # Last, because who waits for the device waits for this socket.
         await stack.enter_async_context(await control.listen(options.control_socket, login))
+        repairs = asyncio.create_task(_repair_now_and_then(device))
+        stack.callback(repairs.cancel)
         ready()
         await stop.wait()
+
+
+async def _repair_now_and_then(device: Device) -> None:
+    while True:
+        await asyncio.sleep(REPAIR_INTERVAL_S)
+        try:
+            await asyncio.to_thread(device.repair)
+        except ApplyError as e:
+            log.error("the machine is not as configured: %s", e)
 
 
 async def _stop(device: Device) -> None:

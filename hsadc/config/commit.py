@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from hsadc.config.store import StartupFile
 from hsadc.config.validate import validate
 from hsadc.dataplane.dataplane import Dataplane
+from hsadc.dataplane.reconcile import Outcome
 from hsadc.errors import ApplyError, HsadcError
 from hsadc.intent.compile import compile_config
 from hsadc.model.config import SECTIONS, Config
@@ -87,6 +88,18 @@ class Device:
             self._running, self._warnings = config, frozenset(warnings)
             missing = (f"there is no {self.startup.path}: the device starts without a configuration",) if text is None else ()
             return (*missing, *warnings)
+
+    def repair(self) -> None:
+        """Put right what others have changed on the machine since the last commit, and log it.
+
+        Raises:
+            ApplyError: the system refused.
+        """
+        with self._lock:
+            if self._stopped or self.dataplane is None:
+                return
+            if (outcome := self.dataplane.repair()) != Outcome():
+                log.warning("the machine was not as configured, somebody else had changed it: repaired, %s", outcome)
 
     def stop(self) -> None:
         """Take everything out of force and leave the machine as it was found; nothing can be put in force afterwards."""

@@ -50,6 +50,7 @@ class Dataplane:
         self._haproxy = HaproxyDriver(state_dir)
         self._supervisor = Supervisor(self._haproxy)
         self._intent = Intent()
+        self._applied = False  # until then nobody knows what an earlier run left behind
 
     def inventory(self) -> Inventory:
         """The machine's Ethernet devices, as they would be without hsadc."""
@@ -59,16 +60,29 @@ class Dataplane:
     def apply(self, intent: Intent) -> Outcome:
         """Make the machine so, and watch over it; what an earlier run left behind is adopted, repaired or removed.
 
+        What is in force already costs nothing, so that lines which only prepare something (half a virtual server, a description)
+        take effect at the speed of typing and pasting.
+
         Raises:
             ApplyError: a step failed, and the machine is as before.
         """
+        if self._applied and intent == self._intent:
+            return Outcome()
         # First those that watch: a next hop may be found, and HAProxy may end, while the rest is still being made.
         with asking("start to watch"):
             self._mirror.start_watching()
             self._supervisor.start()
         outcome = self._reconcile(intent)
-        self._intent = intent
+        self._intent, self._applied = intent, True
         return outcome
+
+    def repair(self) -> Outcome:
+        """Make again what somebody has taken apart by hand, and remove what he has put in its place.
+
+        Raises:
+            ApplyError: a step failed.
+        """
+        return self._reconcile(self._intent)
 
     def stop(self) -> None:
         """Remove everything that hsadc made, and put back what it changed; nothing can be applied afterwards.

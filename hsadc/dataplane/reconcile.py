@@ -28,6 +28,9 @@ class Outcome:
     changed: int = 0
     deleted: int = 0
 
+    def __str__(self) -> str:
+        return f"{self.created} created, {self.changed} changed, {self.deleted} deleted"
+
 
 @dataclass(frozen=True, slots=True)
 class _Step:

@@ -48,9 +48,7 @@ class TunnelState:
 
 def broken(mtu_bytes: int, part: str) -> TunnelState:
     """The state of a tunnel interface of which somebody has removed a part."""
-    return TunnelState(
-        "down", f"its {part} is gone: the next change of the configuration makes it again", None, None, None, mtu_bytes
-    )
+    return TunnelState("down", f"its {part} is gone: it is made again within seconds", None, None, None, mtu_bytes)
 
 
 def helper_name(interface: str) -> str:

@@ -181,3 +181,12 @@ def test_switching_a_mirror_changes_no_filter(lab):
     filters = lab.inside("adc", leftovers)
     assert lab.exec("configure", "slb virtual-server l7-http", "no mirror-traffic").returncode == 0
     assert lab.inside("adc", leftovers) == filters
+
+
+def test_what_somebody_takes_apart_by_hand_is_made_again(lab):
+    before = lab.inside("adc", leftovers)
+    run(["ip", "-n", lab.namespace("adc"), "link", "del", "hsadc-tun1"])
+    run(["ip", "-n", lab.namespace("adc"), "route", "del", "default"])
+    assert lab.inside("adc", leftovers) != before
+    wait(lambda: sorted(lab.inside("adc", leftovers).split()) == sorted(before.split()), lab, 20)
+    assert "tunnel1: up" in lab.show("show tunnel gre")

@@ -96,6 +96,9 @@ class MemoryDataplane:
         self._intent = intent
         return outcome
 
+    def repair(self) -> Outcome:
+        return self._reconcile(self._intent)
+
     def stop(self) -> None:
         self._reconcile(Intent())
         self.stopped = True

@@ -319,3 +319,22 @@ def test_a_commit_that_comes_after_the_stop_is_refused(device, plane):
         configure(device, "hostname late\n")
     assert device.running.hostname == "hsadc"
     assert plane.intent == Intent()
+
+
+def test_what_others_change_on_the_machine_is_put_right_and_logged(device, plane, caplog):
+    configure(device, FULL)
+    before = plane.objects
+    plane.drivers[0].objects.clear()
+    device.repair()
+    assert plane.objects == before
+    assert "somebody else had changed it: repaired, 2 created, 0 changed, 0 deleted" in caplog.text
+    caplog.clear()
+    device.repair()
+    device.stop()
+    device.repair()
+    assert plane.objects != before
+    assert not caplog.text
+
+
+def test_there_is_nothing_to_repair_without_a_dataplane(tmp_path):
+    adc(tmp_path).repair()
