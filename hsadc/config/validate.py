@@ -12,6 +12,8 @@ from hsadc.model.real_server import RealServer
 from hsadc.model.title import title
 from hsadc.model.virtual_server import Listener, VirtualServer
 
+_BROADCAST = IPv4Address("255.255.255.255")
+
 Found = tuple[str, str, ConfigError]
 """The section and the name of the object that is wrong, and what is wrong with it."""
 
@@ -95,7 +97,7 @@ def _not_an_analyzer(config: Config, address: IPv4Address) -> str | None:
 
 
 def _is_one_host(address: IPv4Address) -> bool:
-    return not (address.is_multicast or address.is_unspecified or address == IPv4Address("255.255.255.255"))
+    return not (address.is_multicast or address.is_unspecified or address == _BROADCAST)
 
 
 def _real_servers(config: Config) -> Iterator[Found]:
