@@ -77,7 +77,7 @@ class Dataplane:
         return outcome
 
     def repair(self) -> Outcome:
-        """Make again what somebody has taken apart by hand, and remove what he has put in its place.
+        """Make again what somebody has taken apart by hand.
 
         Raises:
             ApplyError: a step failed.
