@@ -7,7 +7,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PURE := hsadc/model/*,hsadc/wire/*,hsadc/intent/*,hsadc/syntax/*
-SOURCES := setup.cfg pyproject.toml $(wildcard hsadc/dataplane/bpf/*.[ch] hsadc/dataplane/bpf/build_backend.py)
+SOURCES := setup.cfg pyproject.toml build_backend.py hsadc/dataplane/bpf/compile.py $(wildcard hsadc/dataplane/bpf/*.[ch])
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: demo test lint unit clean
@@ -34,7 +34,7 @@ unit: $(VENV)/test
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
-	find . -name __pycache__ -prune -exec rm -rf {} + -o -name '*.bpf.o' -exec rm -f {} +
+	find . -name __pycache__ -prune -exec rm -rf {} + -o '(' -name '*.bpf.o' -o -path '*/syntax/tables.json' ')' -exec rm -f {} +
 
 # Debian packages that are not there yet; on another system install their like by hand.
 define debian

@@ -35,13 +35,21 @@ class CommandError(HsadcError):
 class UnknownCommand(CommandError):
     """A word that cannot stand where it stands."""
 
-    def __init__(
-        self, word: str, column: int, depth: int = 0, expected: Sequence[str] = (), did_you_mean: str | None = None
-    ) -> None:
-        hint = f", did you mean '{did_you_mean}'?" if did_you_mean else ""
-        super().__init__(f"unrecognized keyword {word}{hint}", column, depth, expected)
+    def __init__(self, word: str, column: int, depth: int = 0, expected: Sequence[str] = ()) -> None:
+        super().__init__(f"unrecognized keyword {word}", column, depth, expected)
         self.word = word
-        self.did_you_mean = did_you_mean
+
+    def __str__(self) -> str:
+        hint = f", did you mean '{self.did_you_mean}'?" if self.did_you_mean else ""
+        return super().__str__() + hint
+
+    @property
+    def did_you_mean(self) -> str | None:
+        """The expected word that looks most like this one; searched for when it is asked for, as most errors are never shown."""
+        from difflib import get_close_matches
+
+        words = [word for word in self.expected if word.islower() and "<" not in word]
+        return next(iter(get_close_matches(self.word.lower(), words, 1, 0.7)), None)
 
 
 class AmbiguousCommand(CommandError):

@@ -63,20 +63,21 @@ def _item(hint: Any) -> type | None:
 class Editor:
     """A configuration being changed; the one it started from is never touched.
 
+    The open block is a draft: the settings that its lines changed. It becomes a frozen object when it is left, so that a line
+    costs the same however much there is.
+
     Attributes:
         section: the section whose block is open, None at the top.
+        name: the open block's name; empty at the top.
     """
 
     def __init__(self, base: Config) -> None:
         self._top: dict[str, Any] = {f.name: getattr(base, f.name) for f in fields(base)}
         self._copied: set[str] = set()
         self.section: str | None = None
-        self._open: Any = None
-
-    @property
-    def name(self) -> str:
-        """The name of the open block; empty at the top."""
-        return "" if self._open is None else str(self._open.name)
+        self.name = ""
+        self._block: Any = None
+        self._draft: dict[str, Any] = {}
 
     def apply(self, command: Command) -> None:
         """Carry out a line of the grammar: a head opens a block, `no` of a head removes it, others set a field.
@@ -84,8 +85,9 @@ class Editor:
         Raises:
             ConfigError: the object does not exist, exists in another form, or misses what a new one needs.
         """
-        if (section := section_of(command.name)) is None:
-            self._set(command)
+        section, setting = _target(command.name)
+        if setting is not None:
+            self._set(section, setting, command)
         elif command.negated:
             self._remove(section, command.args[0])
         else:
@@ -94,24 +96,26 @@ class Editor:
     def enter(self, section: str, name: str, *head: Any) -> None:
         """Open a block, and make it when it does not exist; `head` is what the head line says beyond the name."""
         self.leave()
-        block = self._top[section].get(name) or _new(section, name, head)
-        given = dict(zip(HEAD[1:], head, strict=False))
-        for what, value in given.items():
-            if value is not None and value != getattr(block, what):
-                raise Conflict(title(section, name), f"its {what} is {getattr(block, what)}, delete it first to make it {value}")
-        self.section, self._open = section, block
-        if name not in self._top[section]:
-            self._blocks(section)[name] = block
+        block = self._top[section].get(name)
+        given = {what: value for what, value in zip(HEAD[1:], head, strict=False) if value is not None}
+        if block is None:
+            _check_new(section, name, given)
+            self._draft = {"name": name, **given}
+        elif given:
+            _check_same(section, block, given)
+        self.section, self.name, self._block = section, name, block
 
     def has(self, section: str, name: str) -> bool:
         """Whether there is such a block."""
-        return name in self._top[section]
+        return (section, name) == (self.section, self.name) or name in self._top[section]
 
     def leave(self) -> None:
         """Close the open block."""
-        if self.section is not None:
-            self._blocks(self.section)[self._open.name] = self._open
-        self.section, self._open = None, None
+        if self.section is not None and self._draft:
+            block = replace(self._block, **self._draft) if self._block is not None else SECTIONS[self.section](**self._draft)
+            self._mapping(self.section)[self.name] = block
+            self._draft = {}
+        self.section, self.name, self._block = None, "", None
 
     def config(self) -> Config:
         """The configuration as it is now; the editor goes on with its own copy."""
@@ -123,55 +127,89 @@ class Editor:
             self.enter(section, name)
         return config
 
-    def _blocks(self, section: str) -> dict[str, Any]:
-        if section not in self._copied:
-            self._top[section] = dict(self._top[section])
-            self._copied.add(section)
-        blocks: dict[str, Any] = self._top[section]
-        return blocks
+    def _mapping(self, field: str) -> dict[Any, Any]:
+        """A mapping of the configuration as a copy of our own, made when it is changed for the first time."""
+        if field not in self._copied:
+            self._top[field] = dict(self._top[field])
+            self._copied.add(field)
+        mapping: dict[Any, Any] = self._top[field]
+        return mapping
 
     def _remove(self, section: str, name: str) -> None:
         self.leave()
         if name not in self._top[section]:
             raise DanglingReference(title(section, name), "there is no such object")
-        del self._blocks(section)[name]
+        del self._mapping(section)[name]
 
-    def _set(self, command: Command) -> None:
-        if self.section is not None and command.name.startswith(self.section + "_"):
-            setting = settings(type(self._open))[command.name.removeprefix(self.section + "_")]
-            self._open = replace(self._open, **{setting.field: _next(setting, getattr(self._open, setting.field), command)})
-        else:
+    def _set(self, section: str, setting: Setting, command: Command) -> None:
+        if not section:
             self.leave()
-            setting = settings(Config)[command.name]
-            self._top[setting.field] = _next(setting, self._top[setting.field], command)
+        if setting.kind is Kind.ENTRIES:
+            _change_entry(setting.item, self._entries(setting.field) if section else self._mapping(setting.field), command)
+        elif section:
+            self._draft[setting.field] = _value(setting, command)
+        else:
+            self._top[setting.field] = _value(setting, command)
+
+    def _entries(self, field: str) -> dict[Any, Any]:
+        """The same for a mapping of the open block."""
+        if field not in self._draft:
+            self._draft[field] = {} if self._block is None else dict(getattr(self._block, field))
+        entries: dict[Any, Any] = self._draft[field]
+        return entries
 
 
-def _new(section: str, name: str, head: tuple[Any, ...]) -> Any:
-    if section == "virtual_server" and None in (head or (None,)):
+@cache
+def _target(rule: str) -> tuple[str, Setting | None]:
+    """The section that a rule of the grammar is for, empty for the global ones, and its setting; None for heads and removals."""
+    if (section := section_of(rule)) is not None:
+        return section, None
+    if rule in settings(Config):
+        return "", settings(Config)[rule]
+    section, field = next(
+        (s, rule.removeprefix(f"{s}_"))
+        for s in SECTIONS
+        if rule.startswith(f"{s}_") and rule.removeprefix(f"{s}_") in settings(SECTIONS[s])
+    )
+    return section, settings(SECTIONS[section])[field]
+
+
+def _check_new(section: str, name: str, given: Mapping[str, Any]) -> None:
+    if section == "virtual_server" and "type" not in given:
         why = f"there is no such object; to make one: {title(section, name)} type {{http|tcp}} id <1-65535>"
         raise ConfigError(title(section, name), why)
-    return SECTIONS[section](name, *(value for value in head if value is not None))
 
 
-def _next(setting: Setting, old: Any, command: Command) -> Any:
-    """The field's value after a line."""
+def _check_same(section: str, block: Any, given: Mapping[str, Any]) -> None:
+    for what, value in given.items():
+        if value != (now := getattr(block, what)):
+            raise Conflict(title(section, block.name), f"its {what} is {now}, delete it first to make it {value}")
+
+
+def _value(setting: Setting, command: Command) -> Any:
+    """The value of a field that has one, after a line."""
     if setting.kind is Kind.FLAG:
         return not command.negated
-    if setting.kind is Kind.VALUE:
-        if command.negated:
-            return setting.default
-        return setting.item(*command.args) if setting.item else command.args[0]
-    entry = _entry(setting, command)
-    key = entry.key if setting.item else entry
+    if command.negated:
+        return setting.default
+    return setting.item(*command.args) if setting.item else command.args[0]
+
+
+def _change_entry(item: type | None, entries: dict[Any, Any], command: Command) -> None:
+    entry = _entry(item, command.args) if item else command.args[0]
+    key = entry.key if item else entry
     if not command.negated:
-        return {**old, key: entry}
-    if key not in old:
+        entries[key] = entry
+    elif key in entries:
+        del entries[key]
+    else:
         raise DanglingReference("", f"there is no such entry: {' '.join(str(a) for a in command.args if a is not None)}")
-    return {k: v for k, v in old.items() if k != key}
 
 
-def _entry(setting: Setting, command: Command) -> Any:
-    if setting.item is None:
-        return command.args[0]
-    given = {f.name: a for f, a in zip(fields(setting.item), command.args, strict=True) if a is not None}
-    return setting.item(**given)
+def _entry(item: type, args: tuple[Any, ...]) -> Any:
+    return item(*(default if a is None else a for a, default in zip(args, _defaults(item), strict=True)))
+
+
+@cache
+def _defaults(item: Any) -> tuple[Any, ...]:
+    return tuple(f.default for f in fields(item))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from functools import cache
-from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from hsadc.model.config import SECTIONS
-from hsadc.syntax.nodes import Node, NodeBuilder
+from hsadc.syntax.nodes import Node, make_nodes
+from hsadc.syntax.tables import tables_of
+
+PACKAGE = Path(__file__).parents[1]
 
 
 class Grammar:
@@ -19,10 +21,10 @@ class Grammar:
         roots: the first node of each mode: `exec`, `config` and one for each section.
     """
 
-    def __init__(self, text: str) -> None:
-        starts = re.findall(r"^(line_\w+):", text, re.MULTILINE)
-        roots = NodeBuilder(text, starts).build()
-        self.roots: Mapping[str, Node] = {start.removeprefix("line_"): root for start, root in roots.items()}
+    def __init__(self, tables: Mapping[str, Any]) -> None:
+        self.roots: Mapping[str, Node] = make_nodes(tables)
+        modes = {mode: [m for m in self.modes_of(mode) if m != "exec"] for mode in self.roots if mode != "exec"}
+        self.file_roots: Mapping[str, list[Node]] = {mode: [self.roots[m] for m in tried] for mode, tried in modes.items()}
 
     @staticmethod
     def modes_of(section: str) -> tuple[str, ...]:
@@ -30,6 +32,7 @@ class Grammar:
         return {"exec": ("exec",), "config": ("config", "exec")}.get(section, (section, "config", "exec"))
 
 
+@cache
 def section_of(rule: str) -> str | None:
     """The section that a head or a removal is for: `head_gre_tunnel` and `no_gre_tunnel` are for `gre_tunnel`."""
     section = rule.removeprefix("head_").removeprefix("no_")
@@ -43,15 +46,15 @@ def load_grammar() -> Grammar:
     Raises:
         FileNotFoundError: the package is not whole.
     """
-    return Grammar(grammar_text())
+    return Grammar(tables_of(grammar_text()))
 
 
 def grammar_text() -> str:
     """The .lark files as one text, in the order of their names."""
-    folder = resources.files("hsadc").joinpath("grammar")
+    folder = PACKAGE / "grammar"
     if not folder.is_dir():  # an editable install: the folder stands beside the package
-        folder = Path(__file__).parents[2] / "grammar"
-    files = sorted((f for f in folder.iterdir() if f.name.endswith(".lark")), key=lambda f: f.name)
+        folder = PACKAGE.parent / "grammar"
+    files = sorted(folder.glob("*.lark"))
     if not files:
         raise FileNotFoundError(f"no grammar in {folder}")
     return "\n".join(f.read_text("utf-8") for f in files)

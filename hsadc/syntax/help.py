@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _COMMENT = re.compile(r"//\?\s+(\S+)\s+(.*)")
 _RULE = re.compile(r"(_?[a-z]\w*)(?:\{.*?\})?\s*:")
 
 
-@dataclass(frozen=True, slots=True)
-class Help:
+class Help(NamedTuple):
     """What is known of a keyword or terminal: its text, and for a value its placeholder and the live names that complete it."""
 
     text: str = ""

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import gc
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import Any
 
 from hsadc.errors import BadValue, CommandError, ConfigError, HsadcError, UnknownCommand
 from hsadc.model.config import Config
 from hsadc.syntax.edit import Editor
-from hsadc.syntax.grammar import Grammar
-from hsadc.syntax.match import match, match_in
-from hsadc.syntax.nodes import Command
+from hsadc.syntax.grammar import Grammar, section_of
+from hsadc.syntax.match import make_command, match_in, understand
+from hsadc.syntax.nodes import Command, Form
 
 LINE_LENGTH = 65536
 MOST_MISTAKES = 100
+KNOWN_LINES = 4096
+"""Files say the same again and again, `exit` above all: so many lines are remembered while one is read."""
+
 _NOT_TEXT = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\ud800-\udfff\ufffd]")  # surrogates are bytes that were no UTF-8
 
 
@@ -58,17 +65,41 @@ def load(grammar: Grammar, text: str, base: Config | None = None) -> Loaded:
     editor = Editor(base or Config())
     mistakes: list[Mistake] = []
     places: dict[tuple[str, str], int] = {}
-    for number, line in enumerate(_lines(text), 1):
-        before = editor.section, editor.name
-        try:
-            apply_line(grammar, editor, line)
-        except (CommandError, ConfigError) as e:
-            mistakes.append(Mistake(number, line, e))
-            if len(mistakes) >= MOST_MISTAKES:
-                break
-        if editor.section is not None and before != (editor.section, editor.name):
-            places.setdefault((editor.section, editor.name), number)
+    with _no_garbage():
+        for number, line, found in _carry_out(grammar, editor, text):
+            if isinstance(found, HsadcError):
+                mistakes.append(Mistake(number, line, found))
+                if len(mistakes) >= MOST_MISTAKES:
+                    break
+            elif not found.negated and (section := section_of(found.name)) is not None:
+                places.setdefault((section, found.args[0]), number)
     return Loaded(editor.config(), tuple(mistakes), places)
+
+
+def _carry_out(grammar: Grammar, editor: Editor, text: str) -> Iterator[tuple[int, str, Command | HsadcError]]:
+    r"""Each line that says something, its number, and what it was or why it could not be.
+
+    Lines end at \n or \r\n only: other separators of Unicode are part of a line, and refused there.
+    """
+    read = lru_cache(KNOWN_LINES)(partial(_understand, grammar))
+    for number, line in enumerate(text.removesuffix("\r").replace("\r\n", "\n").split("\n"), 1):
+        try:
+            if (command := _apply(editor, line, read)) is not None:
+                yield number, line, command
+        except (CommandError, ConfigError) as e:
+            yield number, line, e
+
+
+@contextmanager
+def _no_garbage() -> Iterator[None]:
+    """What a file makes, stays: looking for garbage among it again and again would take a sixth of the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def apply_line(grammar: Grammar, editor: Editor, line: str) -> None:
@@ -78,14 +109,35 @@ def apply_line(grammar: Grammar, editor: Editor, line: str) -> None:
         CommandError: the line is not a command of this mode or those around it.
         ConfigError: it cannot be done.
     """
+    _apply(editor, line, partial(_understand, grammar))
+
+
+Understood = tuple[int, tuple[Form, list[Any]]]
+"""How many modes around the open block's read the line, and what it says."""
+
+
+def _understand(grammar: Grammar, section: str | None, line: str) -> Understood | None:
+    """None for an empty line and a comment."""
     if not (bare := line.strip()) or bare.startswith("!"):
-        return
+        return None
     check_line(line)
-    modes = [m for m in grammar.modes_of(editor.section or "config") if m != "exec"]
-    depth, command = match_in([grammar.roots[m] for m in modes], line, match)
+    return match_in(grammar.file_roots[section or "config"], line, understand)
+
+
+def _apply(editor: Editor, line: str, read: Callable[[str | None, str], Understood | None]) -> Command | None:
+    if (understood := read(editor.section, line)) is None:
+        return None
+    depth, (form, values) = understood
+    command = make_command(form, values, line)
     if depth:
         editor.leave()
-    _carry_out(editor, command, line)
+    if command.name in ("leave", "to_exec"):
+        editor.leave()
+    elif command.name == "do_exec":
+        raise UnknownCommand(line.split()[0], len(line) - len(line.lstrip()))
+    else:
+        editor.apply(command)
+    return command
 
 
 def check_line(line: str) -> None:
@@ -96,23 +148,5 @@ def check_line(line: str) -> None:
     """
     if len(line) > LINE_LENGTH:
         raise BadValue(f"the line has {len(line)} characters, at most {LINE_LENGTH} are possible")
-    if bad := _NOT_TEXT.search(line):
+    if (not line.isprintable() or "\ufffd" in line) and (bad := _NOT_TEXT.search(line)):
         raise BadValue(f"the character {bad[0]!a} cannot be part of a configuration: is this a text file?", bad.start())
-
-
-def _carry_out(editor: Editor, command: Command, line: str) -> None:
-    if command.name in ("leave", "to_exec"):
-        editor.leave()
-    elif command.name == "do_exec":
-        raise UnknownCommand(line.split()[0], len(line) - len(line.lstrip()))
-    else:
-        editor.apply(command)
-
-
-def _lines(text: str) -> Iterable[str]:
-    r"""Lines end at \n or \r\n only: other separators of Unicode are part of a line, and refused there."""
-    return _without_cr(text.split("\n"))
-
-
-def _without_cr(lines: list[str]) -> Iterator[str]:
-    return (line.removesuffix("\r") for line in lines)

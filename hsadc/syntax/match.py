@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from difflib import get_close_matches
 from typing import Any, TypeVar
 
 from hsadc.errors import AmbiguousCommand, BadValue, CommandError, IncompleteCommand, UnknownCommand
@@ -16,13 +15,35 @@ _STEM_AND_NUMBER = re.compile(r"([a-z]+)(\d.*)")
 T = TypeVar("T")
 
 
-def match(root: Node, line: str) -> Command:
-    """Read a line from the first node of a mode.
+def match(root: Node, line: str, words: Sequence[str] | None = None) -> Command:
+    """Read a line from the first node of a mode; `words` are its words, where they are known.
 
     Raises:
         CommandError: UnknownCommand, AmbiguousCommand, IncompleteCommand or BadValue.
     """
-    form, values = understand(root, line)
+    return make_command(*understand(root, line, words), line)
+
+
+def understand(root: Node, line: str, words: Sequence[str] | None = None) -> tuple[Form, list[Any]]:
+    """As `match`, but without making the command: a password is not hashed at every key stroke.
+
+    Raises:
+        CommandError: the words are not a command of this mode.
+    """
+    if words is None:
+        words = split_words(line)
+    node, values = walk(root, line, words)
+    if node.form is None:
+        raise IncompleteCommand(len(line.rstrip()), len(words), node.expected)
+    return node.form, values
+
+
+def make_command(form: Form, values: list[Any], line: str) -> Command:
+    """The command that a line was understood as.
+
+    Raises:
+        BadValue: values that are right each by itself do not fit each other.
+    """
     try:
         command: Command = form.command(values)
     except BadValue as e:
@@ -31,20 +52,7 @@ def match(root: Node, line: str) -> Command:
     return command
 
 
-def understand(root: Node, line: str) -> tuple[Form, list[Any]]:
-    """As `match`, but without making the command: a password is not hashed at every key stroke.
-
-    Raises:
-        CommandError: the words are not a command of this mode.
-    """
-    words = split_words(line)
-    node, values = walk(root, line, words)
-    if node.form is None:
-        raise IncompleteCommand(len(line.rstrip()), len(words), node.expected)
-    return node.form, values
-
-
-def match_in(roots: Sequence[Node], line: str, read: Callable[[Node, str], T]) -> tuple[int, T]:
+def match_in(roots: Sequence[Node], line: str, read: Callable[[Node, str, Sequence[str]], T]) -> tuple[int, T]:
     """Read a line with `match` or `understand` in several modes, innermost first.
 
     Returns:
@@ -53,15 +61,19 @@ def match_in(roots: Sequence[Node], line: str, read: Callable[[Node, str], T]) -
     Raises:
         CommandError: of the mode that understood the most words; the innermost one when they are even.
     """
+    words = split_words(line)
     furthest: CommandError | None = None
     for index, root in enumerate(roots):
+        if words and not root.may_begin(words[0]):
+            continue
         try:
-            return index, read(root, line)
+            return index, read(root, line, words)
         except CommandError as e:
             if furthest is None or e.depth > furthest.depth:
-                furthest = e
-    assert furthest is not None, "there is always a mode"  # noqa: S101
-    raise furthest
+                furthest = e.with_traceback(None)  # which would keep this frame alive until garbage is collected
+    if furthest is not None:
+        raise furthest
+    return 0, read(roots[0], line, words)  # which says why not even its first word can stand
 
 
 def walk(root: Node, line: str, words: Sequence[str]) -> tuple[Node, list[Any]]:
@@ -69,67 +81,66 @@ def walk(root: Node, line: str, words: Sequence[str]) -> tuple[Node, list[Any]]:
 
     Returns:
         The node after the last word, and the values met on the way.
+
+    Raises:
+        CommandError: a word cannot stand where it stands.
     """
-    node, values = root, []
-    for index, word in enumerate(words):
-        following = node.keywords.get(word)
-        if following is None:
-            try:
-                following, found = _step(node, word, line, index)
-            except CommandError as e:
-                raise _placed(e, line, index) from None
-            values += found
-            if following.in_text:
-                return following, values
-        node = following
+    node, values, index = root, list[Any](), 0
+    try:
+        for index, word in enumerate(words):
+            node = node.keywords.get(word) or _step(node, word, line, index, values)
+            if node.in_text:
+                break
+    except CommandError as e:
+        e.column, e.depth = column_of(line, index), index
+        raise
     return node, values
 
 
-def _step(node: Node, word: str, line: str, index: int) -> tuple[Node, list[Any]]:
+def _step(node: Node, word: str, line: str, index: int, values: list[Any]) -> Node:
     """In the order of decision: typed value, enumerated word, unique beginning, free name, rest of the line."""
-    quoted = word.startswith('"')
-    if not quoted:
+    if word[0] != '"':
         for terminal, child in node.typed:
             if terminal.matches(word):
-                return child, [terminal.parse(word)]
-        if (found := _by_beginning(node, word)) is not None:
-            return found
+                values.append(terminal.parse(word))
+                return child
+        if (ahead := node.words.get(word)) is not None:
+            values.append(word)
+            return ahead
+        if node.keywords or node.words or node.typed:
+            for child, value in _by_beginning(node, word):
+                values += value
+                return child
     for terminal, child in node.free:
         if terminal.matches(word):
-            return child, [terminal.parse(word)]
+            values.append(terminal.parse(word))
+            return child
     if node.rest is not None:
         terminal, child = node.rest
-        return child, [terminal.parse(line[column_of(line, index) :])]
-    close = get_close_matches(word.lower()[:80], [w for w, h in node.helps if not h.placeholder], 1, 0.7)
-    raise UnknownCommand(_short(word), 0, 0, node.expected, close[0] if close else None)
+        values.append(terminal.parse(line[column_of(line, index) :]))
+        return child
+    raise UnknownCommand(_short(word), 0, 0, node.expected)
 
 
-def _by_beginning(node: Node, word: str) -> tuple[Node, list[Any]] | None:
-    """A keyword, an enumerated word or an interface by its unique beginning, in any case of letters."""
+def _by_beginning(node: Node, word: str) -> Sequence[tuple[Node, Sequence[Any]]]:
+    """A keyword, an enumerated word or an interface by its unique beginning, in any case of letters; empty when there is none."""
     low = word.lower()
-    found: dict[str, tuple[Node, list[Any]]] = {k: (child, []) for k, child in node.keywords.items() if k.startswith(low)}
-    found |= {w: (child, [w]) for w, child in node.words.items() if w.startswith(low)}
+    found: dict[str, tuple[Node, Sequence[Any]]] = {k: (child, ()) for k, child in node.keywords.items() if k.startswith(low)}
+    found |= {w: (child, (w,)) for w, child in node.words.items() if w.startswith(low)}
     if low in found:
-        return found[low]
-    found |= interfaces_by_beginning(node, low)
-    if len(found) == 1:
-        return next(iter(found.values()))
-    if found and not node.free and node.rest is None:
+        return [found[low]]
+    found |= _interfaces_by_beginning(node, low)
+    if len(found) > 1 and not node.free and node.rest is None:
         raise AmbiguousCommand(_short(word), 0, 0, sorted(found))
-    return None
+    return list(found.values()) if len(found) == 1 else ()
 
 
-def interfaces_by_beginning(node: Node, word: str) -> dict[str, tuple[Node, list[Any]]]:
+def _interfaces_by_beginning(node: Node, word: str) -> dict[str, tuple[Node, Sequence[Any]]]:
     """Interfaces by a beginning of their kind and their number: `e0/0` is ethernet0/0."""
     if not (parts := _STEM_AND_NUMBER.fullmatch(word)):
         return {}
     full = ((t, t.stem + parts[2], child) for t, child in node.typed if t.stem.startswith(parts[1]))
-    return {name: (child, [t.parse(name)]) for t, name, child in full if t.matches(name)}
-
-
-def _placed(error: CommandError, line: str, index: int) -> CommandError:
-    error.column, error.depth = column_of(line, index), index
-    return error
+    return {name: (child, (t.parse(name),)) for t, name, child in full if t.matches(name)}
 
 
 def _short(word: str) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from wcwidth import wcswidth, wcwidth
-
 
 def cells(text: str) -> int:
     """Columns that the text takes; Chinese takes two a character, a character without a width none."""
     if text.isascii() and text.isprintable():
         return len(text)
+    from wcwidth import wcswidth, wcwidth  # its tables take as long to read as the rest of a start
+
     return int(wcswidth("".join(c for c in text if wcwidth(c) >= 0)))
 
 

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import re
 
+_BLANK = ("", " ")
 _WORD = re.compile(r'"(?:[^"\\]|\\.)*"(?=\s|$)|"[^"]*$|\S+')
 
 
 def split_words(line: str) -> list[str]:
     """The words of a line as they stand there, quotes included."""
-    return _WORD.findall(line) if '"' in line else line.split()
+    if '"' not in line:
+        return line.split()
+    if line.count('"') == 2 and "\\" not in line:  # one quoted name, as usual
+        before, name, after = line.split('"')
+        if before[-1:] in _BLANK and after[:1] in _BLANK:
+            return [*before.split(), f'"{name}"', *after.split()]
+    return _WORD.findall(line)
 
 
 def column_of(line: str, index: int) -> int:

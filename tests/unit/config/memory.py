@@ -162,7 +162,7 @@ def configure(device: Adc, lines: str | Iterable[str]) -> tuple[str, ...]:
 FULL = """
 hostname edge
 admin user "root"
-  ssh-key ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ root@box
+  ssh-key ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEYNiQDdVDQzP3ZXm3sylgzjceSFsE1EObd9f4J4rkqI root@box
 exit
 interface ethernet0/0
   description 上联 uplink

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from dataclasses import fields
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from ipaddress import IPv4Address, IPv4Interface
 
 from hypothesis import strategies as st
 
@@ -21,14 +22,29 @@ forbidden = "".join(map(chr, range(32))) + "".join(map(chr, range(0x7F, 0xA0))) 
 texts = st.text(st.characters(exclude_characters=forbidden, exclude_categories=["Cs"]), min_size=1, max_size=63)
 names = st.sampled_from(["no", "exit", '"', "\\", 'a"b', " ", "中文", "x y", "!", "?", "|", "gre", "1.2.3.4", "<cr>"]) | texts
 addresses = st.integers(0, 2**32 - 1).map(IPv4Address)
-prefixes = st.builds(lambda a, n: IPv4Interface(f"{a}/{n}"), addresses, st.integers(0, 32))
-networks = prefixes.map(lambda p: IPv4Network(p.network))
+prefixes = st.builds(lambda a, n: IPv4Interface(f"{a}/{n}"), addresses, st.integers(1, 32))
+networks = st.builds(lambda a, n: IPv4Interface(f"{a}/{n}").network, addresses, st.integers(0, 32))
 ports = st.integers(1, 65535)
 ethernets = st.builds(lambda s, p: f"ethernet{s}/{p}", st.integers(0, 9), st.integers(0, 127))
 tunnels = st.integers(1, 65535).map(lambda n: f"tunnel{n}")
 hostnames = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", fullmatch=True)
 lines = texts.map(str.strip).filter(bool)
 notes = st.none() | lines
+hashes = st.builds(
+    lambda salt, digest: (
+        f"$scrypt$ln=14,r=8,p=1${salt.decode()}${digest.decode()}".replace("=$", "$").replace("=$", "$").rstrip("=")
+    ),
+    st.binary(min_size=1, max_size=20).map(b64encode),
+    st.binary(min_size=16, max_size=40).map(b64encode),
+)
+
+
+def public_key(kind, key, comment):
+    blob = b"".join(len(part).to_bytes(4, "big") + part for part in (kind.encode(), key))
+    return f"{kind} {b64encode(blob).decode()} {comment}".strip()
+
+
+public_keys = st.builds(public_key, st.sampled_from(["ssh-ed25519", "ssh-rsa"]), st.binary(max_size=40), lines)
 
 
 def maybe(strategy):
@@ -46,7 +62,7 @@ def section(strategy):
 configs = st.builds(
     Config,
     hostname=hostnames,
-    admin_user=section(st.builds(AdminUser, names, maybe(lines), keyed(lines, lambda k: k))),
+    admin_user=section(st.builds(AdminUser, names, maybe(hashes), keyed(public_keys, lambda k: k))),
     ethernet=section(
         st.builds(
             Ethernet,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 import pytest
@@ -13,6 +14,7 @@ from hsadc.model.server_pool import PoolMember
 from hsadc.syntax.edit import Editor
 from hsadc.syntax.grammar import load_grammar
 from hsadc.syntax.load import LINE_LENGTH, MOST_MISTAKES, apply_line, load
+from hsadc.syntax.password import verify_password
 
 grammar = load_grammar()
 
@@ -181,6 +183,23 @@ def test_the_configuration_can_be_taken_in_the_middle_of_a_block():
     assert (first.gre_tunnel["a"].key, editor.config().gre_tunnel["a"].key) == (None, 1)
     assert (editor.section, editor.name) == ("gre_tunnel", "a")
     assert editor.has("gre_tunnel", "a")
+
+
+def test_a_password_is_kept_as_its_hash():
+    users = loaded("admin user a", "password x y", "admin user b", "password x y").admin_user
+    assert all(verify_password(user.password, "x y") for user in users.values())
+    assert users["a"].password != users["b"].password
+
+
+def test_the_search_for_garbage_is_left_as_it_was():
+    gc.disable()
+    try:
+        loaded("hostname a")
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
+    loaded("hostname a")
+    assert gc.isenabled()
 
 
 def test_the_heads_of_blocks_are_remembered_for_later_errors():

@@ -10,7 +10,7 @@ from hsadc.errors import AmbiguousCommand, BadValue, IncompleteCommand, UnknownC
 from hsadc.syntax.grammar import load_grammar
 from hsadc.syntax.match import match, match_in
 from hsadc.syntax.nodes import Command
-from tests.unit.syntax.test_nodes import everything
+from tests.unit.syntax.test_nodes import paths
 
 grammar = load_grammar()
 
@@ -87,6 +87,28 @@ def test_a_line_becomes_a_command(mode, line, command):
         ("virtual_server", "ip 1.2.3.4 port 65536", BadValue, 16, "65536 is out of range, it must be 1 to 65535"),
         ("virtual_server", "ip 1.2.3.256 port 80", UnknownCommand, 3, None),
         ("ethernet", "ip address 01.2.3.4/24", BadValue, 11, None),
+        (
+            "ethernet",
+            "ip address 1.2.3.4/0",
+            BadValue,
+            11,
+            "1.2.3.4/0 has no network, the prefix length of an interface is 1 to 32",
+        ),
+        ("ethernet", "ip address 1.2.3.4 0.0.0.0", BadValue, 19, None),
+        (
+            "admin_user",
+            "password hashed foo",
+            BadValue,
+            16,
+            "this is not a hash as show running-config prints it ($scrypt$...); a password stands without 'hashed'",
+        ),
+        (
+            "admin_user",
+            "ssh-key foo",
+            BadValue,
+            8,
+            "this is not a public key, it must be a line as in id_ed25519.pub: TYPE BASE64 [COMMENT]",
+        ),
     ],
 )
 def test_a_wrong_line_says_where_and_why(mode, line, error, column, words):
@@ -111,6 +133,12 @@ def test_of_several_modes_the_error_that_got_furthest_is_shown():
     assert match_in(modes, "show version", match)[0] == 2
     assert match_in(modes, "interface ethernet0/0", match)[0] == 0
     assert match_in(modes, "interface tunnel1", match)[0] == 1
+    with pytest.raises(UnknownCommand, match="tunnel99999"):
+        match_in(modes, "interface tunnel99999", match)
+    with pytest.raises(UnknownCommand, match="ethernet0"):
+        match_in(modes, "source interface ethernet0", match)
+    with pytest.raises(UnknownCommand, match="did you mean 'source'"):
+        match_in(modes, "sourc2 interface ethernet0", match)
     with pytest.raises(UnknownCommand, match="versio2"):
         match_in(modes, "show versio2", match)
 
@@ -118,7 +146,7 @@ def test_of_several_modes_the_error_that_got_furthest_is_shown():
 def test_every_keyword_can_be_abbreviated_to_its_shortest_unique_beginning():
     tried = 0
     for root in grammar.roots.values():
-        for node in everything(root):
+        for words, node in paths(root):
             for word in [*node.keywords, *node.words]:
                 others = [w for w in [*node.keywords, *node.words] if w != word]
                 length = next((n for n in range(1, len(word) + 1) if not any(o.startswith(word[:n]) for o in others)), len(word))
@@ -126,7 +154,7 @@ def test_every_keyword_can_be_abbreviated_to_its_shortest_unique_beginning():
                 if node.rest is None and not node.free:
                     ahead = node.keywords.get(word) or node.words[word]
                     found, _ = _follow(node, short)
-                    assert found is ahead, (node.path, short)
+                    assert found is ahead, (words, short)
                     tried += 1
     assert tried > 200
 

@@ -8,23 +8,27 @@ import pytest
 from lark import Lark, Token
 
 from hsadc.model.config import SECTIONS, Config
+from hsadc.syntax.derive import accepts, derive
 from hsadc.syntax.edit import settings
 from hsadc.syntax.grammar import Grammar, grammar_text, load_grammar
-from hsadc.syntax.nodes import NodeBuilder, accepts
 
 grammar = load_grammar()
 
 
 def everything(node):
-    yield node
-    for child in children(node):
-        yield from everything(child)
+    return (found for _, found in paths(node))
+
+
+def paths(node, words=()):
+    """Each node below, with the words and placeholders that lead to it."""
+    yield words, node
+    for word, child in children(node):
+        yield from paths(child, (*words, word))
 
 
 def children(node):
-    rest = [node.rest[1]] if node.rest else []
-    words = {id(c): c for c in node.words.values()}.values()
-    return [*node.keywords.values(), *words, *(c for _, c in [*node.typed, *node.free]), *rest]
+    lists = {id(c): ("|".join(w for w, child in node.words.items() if child is c), c) for c in node.words.values()}
+    return [*node.keywords.items(), *lists.values(), *((t.name, c) for t, c in node.terminals)]
 
 
 @pytest.mark.parametrize(
@@ -55,9 +59,9 @@ def test_in_every_state_we_accept_what_lark_accepts(text, least):
 
 def test_every_word_has_help():
     missing = {
-        f"{mode}: {' '.join(node.path)} {word}"
+        f"{mode}: {' '.join(words)} {word}"
         for mode, root in grammar.roots.items()
-        for node in everything(root)
+        for words, node in paths(root)
         for word, help_ in node.helps
         if not help_.text
     }
@@ -81,7 +85,7 @@ def test_every_section_has_a_head_a_mode_and_a_removal():
 
 def test_a_command_without_end_is_refused():
     with pytest.raises(ValueError, match="no end"):
-        NodeBuilder('line_x: x\nx: "a"+', ["line_x"]).build()
+        derive('line_x: x\nx: "a"+')
 
 
 def test_the_modes_around_a_mode():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 import pytest
@@ -59,3 +60,10 @@ def test_words():
     assert [column_of(line, n) for n in range(4)] == [0, 2, 11, 13]
     assert unquote(quote('x "\\ y')) == 'x "\\ y'
     assert unquote("bare") == "bare"
+
+
+@pytest.mark.parametrize(
+    "line", ['a "b" c', '"b"', ' a "b"', 'a "b c"  d', 'a"b" c', 'a "b"c', 'a "b\\" c', '""', '"', 'a "b" "c"', 'a\t"b"\tc']
+)
+def test_one_quoted_name_is_split_as_many_are(line):
+    assert split_words(line) == re.findall(r'"(?:[^"\\]|\\.)*"(?=\s|$)|"[^"]*$|\S+', line)
