@@ -7,7 +7,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PURE := hsadc/model/*,hsadc/wire/*,hsadc/intent/*,hsadc/syntax/*
-SOURCES := setup.cfg pyproject.toml build_backend.py hsadc/dataplane/bpf/compile.py $(wildcard hsadc/dataplane/bpf/*.[ch])
+SOURCES := setup.cfg pyproject.toml build_backend.py hsadc/dataplane/bpf/compiler.py $(wildcard hsadc/dataplane/bpf/*.[ch])
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: demo test lint unit clean

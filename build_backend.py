@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
-from hsadc.dataplane.bpf.compile import compile_programs, compiler_requirement
+from hsadc.dataplane.bpf.compiler import compile_programs, compiler_requirement
 from hsadc.syntax.grammar import grammar_text
 from hsadc.syntax.tables import keep_tables
 

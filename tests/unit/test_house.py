@@ -27,7 +27,7 @@ def using(pattern):
 
 def test_processes_are_started_in_one_place():
     assert using(r"subprocess\.(Popen|run|call|check_\w+)\(|os\.(exec|spawn|system|popen|fork)") == {
-        "hsadc/dataplane/bpf/compile.py",  # runs before anything of hsadc is installed
+        "hsadc/dataplane/bpf/compiler.py",  # runs before anything of hsadc is installed
         "hsadc/dataplane/run.py",
     }
 

@@ -148,7 +148,7 @@ def _read() -> bytes:
     try:
         return OBJECT.read_bytes()
     except FileNotFoundError as e:
-        raise ApplyError("load the mirror's programs", f"{OBJECT.name} is not compiled: run compile.py beside it") from e
+        raise ApplyError("load the mirror's programs", f"{OBJECT.name} is not compiled: run compiler.py beside it") from e
 
 
 def _check(compiled: BpfObject) -> None:

@@ -1,4 +1,4 @@
-"""Compiles the BPF programs beside this file: `python hsadc/dataplane/bpf/compile.py`.
+"""Compiles the BPF programs beside this file: `python hsadc/dataplane/bpf/compiler.py`.
 
 Users of a wheel need no compiler. Where the system has no clang, pip fetches zig's for the time of the build.
 """
