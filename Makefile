@@ -59,4 +59,6 @@ $(VENV)/test: $(VENV)/bin/python $(SOURCES)
 	@$(call debian,ethtool iproute2 nftables openssh-client procps tcpdump tshark)
 	@echo "==> hsadc with its test tools; the BPF programs are compiled on the way, which takes a minute"
 	@$(BIN)/pip install --quiet --editable '.[test]'
+	@# Before 2026 scrapli was another program, and much in use: beside, because both have the same name.
+	@$(BIN)/pip install --quiet --upgrade --no-deps --target $(VENV)/scrapli-classic 'scrapli>=2024.7,<2026'
 	@touch $@ $(VENV)/demo

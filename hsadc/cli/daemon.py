@@ -10,6 +10,7 @@ import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, AsyncExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from hsadc.cli import control
@@ -96,9 +97,11 @@ async def _serve(
     async with AsyncExitStack() as stack:
         if address is not None:
             from hsadc.cli import gate, ssh
+            from hsadc.cli.sftp import Transfer
 
             host_key = options.state_dir / "ssh_host_key"
-            acceptor = await ssh.listen(*address, host_key=host_key, users=users, shell=login)
+            transfer = partial(Transfer, folder=_files(options.state_dir), shown=_shown_as_files(device))
+            acceptor = await ssh.listen(*address, host_key=host_key, users=users, shell=login, transfer=transfer)
             stack.callback(acceptor.close)
         for warning in await asyncio.to_thread(device.start):
             log.warning(warning)
@@ -113,6 +116,20 @@ async def _serve(
         stack.callback(repairs.cancel)
         ready()
         await stop.wait()
+
+
+def _files(state_dir: Path) -> Path:
+    """The folder of the files that operators put on the device; only the device may look into it."""
+    folder = state_dir / "files"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+    except OSError as e:
+        raise ApplyError(f"make the folder {folder}", e.strerror or str(e)) from e
+    return folder
+
+
+def _shown_as_files(device: Device) -> Mapping[str, Callable[[], str]]:
+    return {"running-config": device.text, "startup-config": lambda: device.startup.read() or ""}
 
 
 async def _repair_now_and_then(device: Device) -> None:

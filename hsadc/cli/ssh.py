@@ -44,6 +44,7 @@ async def listen(
     host_key: Path,
     users: Callable[[], Mapping[str, AdminUser]],
     shell: MakeShell,
+    transfer: Callable[[asyncssh.SSHServerChannel[bytes]], asyncssh.SFTPServer],
 ) -> asyncssh.SSHAcceptor:
     """Serve SSH until the acceptor that is returned is closed.
 
@@ -53,6 +54,7 @@ async def listen(
         host_key: file of the private host key; made when it is not there.
         users: the administrators now; while there are none, `admin` with password `hsadc` may log in from loopback.
         shell: makes the session of a login.
+        transfer: serves a channel of SFTP or SCP.
 
     Raises:
         ApplyError: the address cannot be had, or the host key is unusable.
@@ -69,6 +71,8 @@ async def listen(
             server_factory=lambda: _server(users),
             server_host_keys=[os.fspath(host_key)],
             process_factory=serve,
+            sftp_factory=transfer,
+            allow_scp=True,
             line_editor=False,
             encoding="utf-8",
             errors="replace",  # one byte that is not UTF-8 is one odd character, not the end of a connection

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from ipaddress import IPv4Address
 from typing import Any
 
+from hsadc.config.change import Change
 from hsadc.errors import ConfigError, Conflict, DanglingReference
 from hsadc.model.config import Config
 from hsadc.model.real_server import RealServer
@@ -27,23 +28,24 @@ _REFERENCES: tuple[tuple[str, Callable[[Any], Iterable[str | None]], str], ...] 
 
 
 def validate(config: Config, before: Config | None = None) -> list[Found]:
-    """All that is wrong with a configuration; `before` is the one in force, to tell what a deletion breaks."""
-    checks = (
-        _references(config, before or Config()),
-        _addresses(config),
-        _routes(config),
-        _tunnels(config),
-        _servers(config),
-        _real_servers(config),
-    )
-    return [found for check in checks for found in check]
+    """All that is wrong with a configuration.
+
+    Args:
+        config: the configuration.
+        before: the one in force, in which nothing is wrong: what has not changed since is not looked at again, and what a
+            deletion breaks is told as such.
+    """
+    change = Change(before or Config(), config)
+    return [found for check in _CHECKS for found in check(change)]
 
 
-def _references(config: Config, before: Config) -> Iterator[Found]:
+def _references(change: Change) -> Iterator[Found]:
+    config, before = change.after, change.before
     for section, names, target in _REFERENCES:
-        for user in getattr(config, section).values():
+        known, users = getattr(config, target), getattr(config, section) if change.lost(target) else change.changed(section)
+        for user in users.values():
             for name in names(user):
-                if name is None or name in getattr(config, target):
+                if name is None or name in known:
                     continue
                 path, missing = title(section, user.name), title(target, name)
                 if name in getattr(before, target) and user.name in getattr(before, section):
@@ -52,8 +54,8 @@ def _references(config: Config, before: Config) -> Iterator[Found]:
                     yield section, user.name, DanglingReference(path, f"{missing} does not exist")
 
 
-def _addresses(config: Config) -> Iterator[Found]:
-    for port in config.ethernet.values():
+def _addresses(change: Change) -> Iterator[Found]:
+    for port in change.changed("ethernet").values():
         for address in port.addresses:
             if address.network.prefixlen < 31 and address.ip in (
                 address.network.network_address,
@@ -63,9 +65,9 @@ def _addresses(config: Config) -> Iterator[Found]:
                 yield "ethernet", port.name, Conflict(title("ethernet", port.name), why)
 
 
-def _routes(config: Config) -> Iterator[Found]:
+def _routes(change: Change) -> Iterator[Found]:
     first: dict[tuple[Any, int], Any] = {}
-    for route in config.routes.values():
+    for route in change.after.routes.values() if change.touches("routes") else ():
         other = first.setdefault((route.destination, route.distance), route)
         if other is not route:
             path = f"ip route {route.destination} {route.next_hop}"
@@ -76,11 +78,12 @@ def _routes(config: Config) -> Iterator[Found]:
             )
 
 
-def _tunnels(config: Config) -> Iterator[Found]:
-    for name, tunnel in config.gre_tunnel.items():
+def _tunnels(change: Change) -> Iterator[Found]:
+    config = change.after
+    for name, tunnel in change.users("gre_tunnel", "ethernet").items():
         if tunnel.destination is not None and (why := _not_an_analyzer(config, tunnel.destination)):
             yield "gre_tunnel", name, Conflict(title("gre_tunnel", name), f"its destination {tunnel.destination} is {why}")
-    for interface in config.tunnel_interface.values():
+    for interface in change.users("tunnel_interface", "gre_tunnel").values():
         bound = config.gre_tunnel.get(interface.tunnel or "")
         missing = bound and ("source" if bound.source is None else "destination" if bound.destination is None else None)
         if bound and missing:
@@ -100,20 +103,30 @@ def _is_one_host(address: IPv4Address) -> bool:
     return not (address.is_multicast or address.is_unspecified or address == _BROADCAST)
 
 
-def _real_servers(config: Config) -> Iterator[Found]:
+def _real_servers(change: Change) -> Iterator[Found]:
     """Where HAProxy would connect to itself: one request would be sent round until no port is left.
 
     It takes 0.0.0.0 for the address that the client connected to.
     """
-    for name, real in config.real_server.items():
+    for name, real in change.changed("real_server").items():
         if real.ip is not None and not _is_one_host(real.ip):
             why = f"its ip {real.ip} is not the address of a single host"
             yield "real_server", name, Conflict(title("real_server", name), why)
-    for name, server in config.virtual_server.items():
-        for real, port in _targets(config, server):
+    for name, server in _with_other_targets(change).items():
+        for real, port in _targets(change.after, server):
             if server.ip and real.ip and server.ip == Listener(real.ip, port or server.ip.port):
                 why = f"{title('real_server', real.name)} of its pool is the virtual server itself"
                 yield "virtual_server", name, Conflict(title("virtual_server", name), why)
+
+
+def _with_other_targets(change: Change) -> dict[str, VirtualServer]:
+    """The virtual servers that changed, or whose pool did, or a real server of their pool."""
+    config, reals = change.after, change.changed("real_server").keys()
+    pools = set(change.changed("server_pool"))
+    if reals:
+        pools |= {name for name, pool in config.server_pool.items() if not reals.isdisjoint(pool.members)}
+    users = {name: server for name, server in config.virtual_server.items() if server.server_pool in pools} if pools else {}
+    return {**users, **change.changed("virtual_server")}
 
 
 def _targets(config: Config, server: VirtualServer) -> Iterator[tuple[RealServer, int | None]]:
@@ -124,26 +137,30 @@ def _targets(config: Config, server: VirtualServer) -> Iterator[tuple[RealServer
             yield real, member.port or real.port
 
 
-def _servers(config: Config) -> Iterator[Found]:
+def _servers_told_apart(change: Change) -> Iterator[Found]:
     ids: dict[int, str] = {}
-    listeners: dict[Any, str] = {}
-    for name, server in config.virtual_server.items():
-        path = title("virtual_server", name)
+    listeners: dict[tuple[int, int], str] = {}
+    for name, server in change.after.virtual_server.items() if change.touches("virtual_server") else ():
         if (other := ids.setdefault(server.id, name)) != name:
-            yield "virtual_server", name, Conflict(path, f"id {server.id} is {title('virtual_server', other)} already")
-        if server.ip and (other := listeners.setdefault(server.ip, name)) != name:
-            where = f"{server.ip.address} port {server.ip.port}"
-            yield "virtual_server", name, Conflict(path, f"{where} is {title('virtual_server', other)} already")
+            why = f"id {server.id} is {title('virtual_server', other)} already"
+            yield "virtual_server", name, Conflict(title("virtual_server", name), why)
+        # Numbers, because the hash of an address takes longer than all the rest.
+        if server.ip and (other := listeners.setdefault((int(server.ip.address), server.ip.port), name)) != name:
+            why = f"{server.ip.address} port {server.ip.port} is {title('virtual_server', other)} already"
+            yield "virtual_server", name, Conflict(title("virtual_server", name), why)
+
+
+def _servers(change: Change) -> Iterator[Found]:
+    config = change.after
+    for name, server in change.users("virtual_server", "tunnel_interface", "app_profile", "ethernet").items():
+        path = title("virtual_server", name)
         interface = config.tunnel_interface.get(server.mirror_traffic or "")
         if interface is not None and interface.tunnel is None:
             yield "virtual_server", name, ConfigError(path, f"its mirror's interface {interface.name} is not bound to a tunnel")
         profile = config.app_profile.get(server.app_profile or "")
         if profile is not None and server.type != profile.type:
-            yield (
-                "virtual_server",
-                name,
-                Conflict(path, f'app-profile "{profile.name}" is for type {profile.type}, not {server.type}'),
-            )
+            why = f'app-profile "{profile.name}" is for type {profile.type}, not {server.type}'
+            yield "virtual_server", name, Conflict(path, why)
         if server.ip and not _may_be_ours(config, server.ip.address):
             yield "virtual_server", name, ConfigError(path, f"{server.ip.address} is not an address of this device")
 
@@ -152,3 +169,14 @@ def _may_be_ours(config: Config, address: IPv4Address) -> bool:
     """Without the machine: an interface without configured addresses has what the system gives it, which is not known here."""
     ports = config.ethernet.values()
     return not all(p.addresses for p in ports) or not ports or any(address == a.ip for p in ports for a in p.addresses)
+
+
+_CHECKS: tuple[Callable[[Change], Iterator[Found]], ...] = (
+    _references,
+    _addresses,
+    _routes,
+    _tunnels,
+    _servers_told_apart,
+    _servers,
+    _real_servers,
+)

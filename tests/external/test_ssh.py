@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import pty
+import struct
 import subprocess
+import termios
 
 import pytest
 
 from tests.external.conftest import SAMPLES, hsadc
+from tests.external.openssh import ADDRESS, OpenSsh
 
 pytestmark = pytest.mark.external
 
@@ -48,56 +54,120 @@ end
 """
 
 
-def ssh(device, key, *command, stdin="", options=()):
-    arguments = ["ssh", "-F", "none", "-i", str(key), "-p", str(device.port), "-o", "StrictHostKeyChecking=no"]
-    arguments += ["-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", "-o", "IdentitiesOnly=yes", *options]
-    return subprocess.run([*arguments, "admin@127.0.0.1", *command], input=stdin, capture_output=True, text=True, timeout=60)
-
-
 @pytest.fixture
-def key(kept_device, tmp_path):
-    """An administrator's key; with it the default password is no longer accepted."""
-    file = tmp_path / "id"
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(file)], check=True)
-    public = file.with_suffix(".pub").read_text().strip()
-    lines = ("configure", "admin user admin", f"ssh-key {public}")
-    done = hsadc("exec", "--state-dir", kept_device.state, *(a for line in lines for a in ("-c", line)))
-    assert done.returncode == 0, done.stdout + done.stderr
-    return file
+def openssh(kept_device, tmp_path) -> OpenSsh:
+    return OpenSsh(kept_device, tmp_path)
 
 
-def without_admin(text):
-    return text.partition("exit\n")[2]
+def real_servers(count):
+    """Lines of configuration, and so many blocks of three lines."""
+    blocks = (f'slb real-server "rs{n}"\n  ip 10.0.{n // 256}.{n % 256}\n  port {n + 1}\nexit\n' for n in range(count))
+    return "".join(blocks)
 
 
-def test_the_article_typed_in_short_words_is_the_article(kept_device, key):
-    done = ssh(kept_device, key, stdin=TYPED + "exit\n", options=("-tt",))
+def test_the_article_typed_in_short_words_is_the_article(openssh):
+    done = openssh.run(stdin=TYPED + "exit\n", options=("-tt",))
     assert done.returncode == 0, done.stdout
     assert "^-----" not in done.stdout
-    assert without_admin(kept_device.text()) == ARTICLE
+    assert openssh.configured() == ARTICLE
 
 
-def test_a_file_by_standard_input_is_one_transaction(kept_device, key):
-    done = ssh(kept_device, key, stdin="configure\n" + ARTICLE)
+def test_a_file_by_standard_input_is_one_transaction(openssh):
+    done = openssh.run(stdin="configure\n" + ARTICLE)
     assert (done.returncode, done.stdout) == (0, "")
-    assert without_admin(kept_device.text()) == ARTICLE
+    assert openssh.configured() == ARTICLE
     broken = "configure\nhostname lost\nno interface tunnel1\n"
-    done = ssh(kept_device, key, stdin=broken)
+    done = openssh.run(stdin=broken)
     assert done.returncode == 1
     assert 'interface tunnel1: it is used by slb virtual-server "l7-http" and cannot be deleted' in done.stdout
-    assert without_admin(kept_device.text()) == ARTICLE
+    assert openssh.configured() == ARTICLE
 
 
-def test_a_command_and_its_status(kept_device, key):
-    done = ssh(kept_device, key, "show privilege")
+@pytest.mark.parametrize("options", [("-tt",), ("-T",)], ids=["terminal", "batch"])
+def test_five_thousand_lines_are_in_force_in_order(openssh, options):
+    text = real_servers(1250)
+    assert text.count("\n") == 5000
+    done = openssh.run(stdin=f"configure\n{text}end\nexit\n", options=options)
+    assert done.returncode == 0
+    assert openssh.configured() == text
+    prompts = [line.partition("#")[2] for line in done.stdout.split("\r\n")]
+    assert options == ("-T",) or prompts == ["configure", *text.splitlines(), "end", "exit", ""]
+
+
+def test_a_byte_that_is_not_utf8_costs_its_line_and_no_other(openssh):
+    typed = b'configure\nslb real-server "caf\xe9"\nslb real-server "caf\xc3\xa9"\nend\nexit\n'
+    done = openssh.run(stdin=typed, options=("-tt",))
+    assert done.returncode == 0
+    assert done.stdout.count("^-----") == 1
+    assert openssh.configured() == 'slb real-server "café"\nexit\n'
+
+
+def test_a_byte_that_is_not_utf8_ends_a_batch(openssh):
+    done = openssh.run(stdin=b'configure\nslb real-server "one"\nslb real-server "caf\xe9"\n')
+    assert done.returncode == 1
+    assert done.stdout.startswith("line 3: slb real-server ")
+    assert openssh.configured() == ""
+
+
+def test_pages_follow_the_window(openssh):
+    text = real_servers(30)
+    assert openssh.run(stdin="configure\n" + text).returncode == 0
+    with Window([*openssh.command(), ADDRESS]) as window:
+        window.until("hsadc#")
+        for rows in (30, 8):
+            window.resize(rows)
+            window.type("\r")  # the client may send what is typed before it tells of the new size, but not what is typed later
+            window.until("hsadc#")
+            window.type("show running-config\r")
+            assert window.until(" --More-- ").count("\r\n") == 1 + (rows - 1)
+            window.type("q")
+            window.until("hsadc#")
+        window.type("exit\r")
+        assert window.status() == 0
+
+
+class Window:
+    """A terminal window with a program in it, whose controlling terminal it is: so the program is told of a new size."""
+
+    def __init__(self, command: list[str]) -> None:
+        self._end, inside = pty.openpty()
+        self._program = subprocess.Popen(["setsid", "--ctty", "--wait", *command], stdin=inside, stdout=inside, stderr=inside)
+        os.close(inside)
+
+    def __enter__(self) -> Window:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._program.kill()
+        self._program.wait()
+        os.close(self._end)
+
+    def resize(self, rows: int) -> None:
+        fcntl.ioctl(self._end, termios.TIOCSWINSZ, struct.pack("4H", rows, 200, 0, 0))
+
+    def type(self, text: str) -> None:
+        os.write(self._end, text.encode())
+
+    def until(self, end: str) -> str:
+        seen = b""
+        while not seen.endswith(end.encode()):
+            seen += os.read(self._end, 1)
+        return seen.decode()
+
+    def status(self) -> int:
+        return self._program.wait(30)
+
+
+def test_a_command_and_its_status(openssh):
+    done = openssh.run("show privilege")
     assert (done.returncode, done.stdout) == (0, "Current privilege level is 15\n")
-    done = ssh(kept_device, key, "show privilage")
+    done = openssh.run("show privilage")
     assert done.returncode == 1
     assert "unrecognized keyword privilage, did you mean 'privilege'?" in done.stdout
 
 
-def test_the_default_password_is_gone_once_there_is_an_administrator(kept_device, key):
-    refused = ssh(kept_device, key.with_suffix(".none"), options=("-o", "BatchMode=yes"))
+def test_the_default_password_is_gone_once_there_is_an_administrator(openssh):
+    refused = openssh.run(key=False)
     assert refused.returncode == 255
     assert "Permission denied" in refused.stderr
 

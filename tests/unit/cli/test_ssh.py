@@ -15,6 +15,7 @@ import netmiko
 import pytest
 
 from hsadc.cli import ssh
+from hsadc.cli.sftp import Transfer
 from hsadc.cli.shell import Login
 from hsadc.errors import ApplyError
 from hsadc.model.admin_user import AdminUser
@@ -25,6 +26,7 @@ PUBLIC = KEY.export_public_key().decode().strip()
 OPS = AdminUser("ops", hash_password("secret"), {"ssh-ed25519 broken": "ssh-ed25519 broken", PUBLIC: PUBLIC})
 KEYS_ONLY = AdminUser("keys", None, {PUBLIC: PUBLIC})
 USERS = {"ops": OPS, "keys": KEYS_ONLY}
+NOBODY = {"users": dict, "shell": lambda *_: None, "transfer": lambda _: None}
 
 
 class Server:
@@ -38,9 +40,15 @@ class Server:
         self.shells.append(self._make_shell(login))
         return self.shells[-1]
 
+    def _transfer(self, channel) -> Transfer:
+        files = self._folder / "files"
+        files.mkdir(exist_ok=True)
+        return Transfer(channel, files, {"running-config": lambda: "hostname hsadc\n"})
+
     async def start(self) -> asyncssh.SSHAcceptor:
         host_key = self._folder / "ssh_host_key"
-        acceptor = await ssh.listen("127.0.0.1", 0, host_key=host_key, users=lambda: self._users, shell=self._shell)
+        more = {"users": lambda: self._users, "shell": self._shell, "transfer": self._transfer}
+        acceptor = await ssh.listen("127.0.0.1", 0, host_key=host_key, **more)
         self.port = acceptor.get_port()
         return acceptor
 
@@ -154,12 +162,12 @@ class TestListen:
 
     def test_a_folder_that_is_not_there(self, tmp_path):
         with pytest.raises(ApplyError, match=r"^listen for SSH on 127.0.0.1 port 0: No such file or directory"):
-            asyncio.run(ssh.listen("127.0.0.1", 0, host_key=tmp_path / "no" / "key", users=dict, shell=lambda *_: None))
+            asyncio.run(ssh.listen("127.0.0.1", 0, host_key=tmp_path / "no" / "key", **NOBODY))
 
     def test_a_port_that_is_taken(self, serve, tmp_path):
         async def talk(server: Server) -> None:
             with pytest.raises(ApplyError, match=rf"^listen for SSH on 127.0.0.1 port {server.port}: .*address already in use"):
-                await ssh.listen("127.0.0.1", server.port, host_key=tmp_path / "ssh_host_key", users=dict, shell=lambda *_: None)
+                await ssh.listen("127.0.0.1", server.port, host_key=tmp_path / "ssh_host_key", **NOBODY)
 
         serve(talk)
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hsadc.config.check import check_file
 from hsadc.config.validate import validate
 from hsadc.errors import ConfigError
+from hsadc.model.config import SECTIONS
 from hsadc.syntax.grammar import load_grammar
 from hsadc.syntax.load import load
+from tests.unit.config.strategies import valid_configs
 
 SAMPLES = sorted((Path(__file__).parents[3] / "samples").glob("*.cfg"))
 grammar = load_grammar()
@@ -50,7 +55,12 @@ def config(text, base=None):
 
 
 def wrong(text):
-    return [str(error) for _, _, error in validate(config(text, config(BASE)))]
+    """What is wrong with BASE and these lines, whether they are read as one file or are typed into a device."""
+    before = config(BASE)
+    after = config(text, before)
+    found = [str(error) for _, _, error in validate(after, before)]
+    assert found == [str(error) for _, _, error in validate(after)]
+    return found
 
 
 @pytest.mark.parametrize(
@@ -88,6 +98,11 @@ def wrong(text):
             "slb virtual-server w type tcp id 2\napp-profile a",
             'slb virtual-server "w": app-profile "a" is for type http, not tcp',
         ),
+        (
+            'interface ethernet0/0\nip address 10.9.0.2/8\nslb virtual-server "v"\nno ip',
+            'tunnel gre "t": its destination 10.9.0.2 is an address of this device',
+        ),
+        ("interface ethernet0/0\nip address 10.0.0.7/24", 'slb virtual-server "v": 10.0.0.1 is not an address of this device'),
         ('slb virtual-server "v"\nip 10.0.0.2 port 80', 'slb virtual-server "v": 10.0.0.2 is not an address of this device'),
         (
             "interface ethernet0/1\nip address 10.1.0.255/24",
@@ -180,3 +195,22 @@ def test_what_cannot_be_read(tmp_path, data, words):
         file.write_bytes(data)
     with pytest.raises(ConfigError, match=words):
         check_file(grammar, file)
+
+
+@st.composite
+def changes(draw):
+    """A configuration that is right, and one where objects are gone, or as in another configuration."""
+    before, other = draw(valid_configs()), draw(valid_configs())
+    after = {"routes": other.routes}
+    for section in SECTIONS:
+        ours, theirs = getattr(before, section), getattr(other, section)
+        taken = {name: draw(st.sampled_from([ours.get(name), theirs.get(name)])) for name in ours | theirs}
+        after[section] = draw(st.sampled_from([ours, {name: thing for name, thing in taken.items() if thing is not None}]))
+    return before, replace(before, **after)
+
+
+@given(changes())
+def test_what_has_changed_is_all_that_can_be_wrong(change):
+    before, after = change
+    assert validate(before) == []
+    assert [found[:2] for found in validate(after, before)] == [found[:2] for found in validate(after)]

@@ -1,0 +1,125 @@
+"""The folder of files as asyncssh's client sees it, over real TCP on loopback."""
+
+from __future__ import annotations
+
+import os
+
+import asyncssh
+import pytest
+
+from hsadc.cli import sftp
+from tests.unit.cli.test_ssh import Server, serve  # noqa: F401  the fixture
+
+
+@pytest.fixture
+def talk(serve, tmp_path):  # noqa: F811
+    """Runs a conversation over SFTP; the folder is `tmp_path / "files"`."""
+
+    def run(conversation):
+        async def over_ssh(server: Server) -> None:
+            async with server.connect() as connection, connection.start_sftp_client() as client:
+                await conversation(client)
+
+        serve(over_ssh)
+
+    return run
+
+
+def test_a_file_has_the_mode_of_the_device(talk, tmp_path):
+    async def conversation(client) -> None:
+        async with client.open("a.cfg", "w", asyncssh.SFTPAttrs(permissions=0o4777)) as file:
+            await file.write("hostname a\n")
+        await client.chmod("a.cfg", 0o777)
+        assert (await client.stat("a.cfg")).permissions & 0o7777 == 0o600
+
+    talk(conversation)
+    assert (tmp_path / "files" / "a.cfg").read_text() == "hostname a\n"
+
+
+def test_what_is_shown_is_a_file_that_can_only_be_read(talk, tmp_path):
+    async def conversation(client) -> None:
+        async with client.open("running-config") as file:
+            assert await file.read() == "hostname hsadc\n"
+        assert (await client.stat("running-config")).size == 15
+        assert (await client.lstat("/../running-config")).permissions & 0o777 == 0o400
+        await write(client, "a.cfg")
+        for refused in (
+            client.open("running-config", "w"),
+            client.open("running-config", "r+"),
+            client.remove("running-config"),
+            client.posix_rename("a.cfg", "running-config"),
+            client.rename("running-config", "b.cfg"),
+            client.chmod("running-config", 0o600),
+            client.link("a.cfg", "running-config"),
+        ):
+            with pytest.raises(asyncssh.SFTPPermissionDenied, match="running-config can only be read"):
+                await refused
+
+    talk(conversation)
+    assert [p.name for p in (tmp_path / "files").iterdir()] == ["a.cfg"]
+
+
+async def write(client, name, text="") -> None:
+    async with client.open(name, "w") as file:
+        await file.write(text)
+
+
+@pytest.mark.parametrize("name", ["x/y", "../x/y", ".x", "a\x07", "a\u2028", b"\xff", "x" * 300])
+def test_names_that_cannot_be(talk, tmp_path, name):
+    async def conversation(client) -> None:
+        with pytest.raises(asyncssh.SFTPError):
+            await write(client, name)
+
+    talk(conversation)
+    assert list((tmp_path / "files").iterdir()) == []
+
+
+def test_what_is_no_plain_file_is_not_there(talk, tmp_path):
+    async def conversation(client) -> None:
+        folder = tmp_path / "files"
+        (folder / "link").symlink_to(tmp_path / "ssh_host_key")
+        (folder / "sub").mkdir()
+        os.mkfifo(folder / "fifo")
+        (folder / ".hidden").touch()
+        for name in ("link", "sub", "fifo"):
+            for refused in (client.open(name), client.stat(name), client.remove(name), client.readlink(name), client.rmdir(name)):
+                with pytest.raises(asyncssh.SFTPNoSuchFile):
+                    await refused
+        for refused in (client.mkdir("new"), client.symlink("a", "b")):
+            with pytest.raises(asyncssh.SFTPPermissionDenied, match="here are plain files only"):
+                await refused
+        assert await client.listdir() == ["running-config"]
+        with pytest.raises(asyncssh.SFTPNoSuchFile):
+            await client.listdir("sub")
+
+    talk(conversation)
+
+
+def test_one_that_is_too_large_is_removed(talk, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(sftp, "FILE_BYTES", 1000)
+
+    async def conversation(client) -> None:
+        await write(client, "fits", "x" * 1000)
+        with pytest.raises(asyncssh.SFTPFailure, match="the file is larger than 0 MiB"):
+            await write(client, "large", "x" * 1001)
+        with pytest.raises(asyncssh.SFTPFailure, match="the file is larger than 0 MiB"):
+            await client.truncate("fits", 1001)
+        await client.truncate("fits", 999)
+
+    talk(conversation)
+    assert (tmp_path / "files" / "fits").stat().st_size == 999
+    assert [p.name for p in (tmp_path / "files").iterdir()] == ["fits"]
+    assert "large cannot be written: the file is larger" in caplog.text
+
+
+def test_who_wrote_and_deleted_is_logged(talk, caplog):
+    async def conversation(client) -> None:
+        await write(client, "a.cfg")
+        await client.remove("a.cfg")
+
+    with caplog.at_level("INFO", sftp.__name__):
+        talk(conversation)
+    assert [r.getMessage() for r in caplog.records if r.name == sftp.__name__] == [
+        "SFTP: ops writes 'a.cfg'",
+        "SFTP: ops deletes 'a.cfg'",
+    ]
