@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
+from hsadc.cli.assist import Assistant
+from hsadc.cli.caret import explain
 from hsadc.cli.commands import COMMANDS
 from hsadc.cli.shell import CONSOLE, Choice, Completion, Login, Reply
 from hsadc.cli.show.shown import Shown
 from hsadc.config.commit import Device
 from hsadc.config.edits import Edit, Edits
-from hsadc.errors import AmbiguousCommand, CommandError, HsadcError, IncompleteCommand, UnknownCommand
-from hsadc.syntax.complete import Candidate, candidates, last_word
+from hsadc.errors import CommandError, HsadcError
 from hsadc.syntax.grammar import section_of
 from hsadc.syntax.load import check_line
-from hsadc.syntax.match import match, match_in, understand
+from hsadc.syntax.match import match, match_in
 from hsadc.syntax.nodes import Command, Node
-from hsadc.syntax.width import blank, cells
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +87,7 @@ class Session:
         try:
             return Reply(tuple(work()))
         except CommandError as e:
-            return Reply(tuple(self._explain(e, line)), ok=False)
+            return Reply(tuple(explain(e, self.prompt, line)), ok=False)
         except HsadcError as e:
             return Reply((f"% Error: {e}",), ok=False)
         except Exception:
@@ -142,78 +142,27 @@ class Session:
 
     _MOVES = {"leave": leave, "to_exec": to_exec, "enter_config": _enter_config}  # noqa: RUF012  the class's own methods
 
-    def _explain(self, error: CommandError, line: str) -> list[str]:
-        margin = blank(self.prompt + line[: error.column])
-        if isinstance(error, AmbiguousCommand):
-            return [f"{margin}^-----{error}", f'% Ambiguous command: "{line.strip()}"']
-        if isinstance(error, IncompleteCommand):
-            return [f"{margin}^-----{error}", "% Incomplete command."]
-        return [f"{margin}^-----{error}", "% Invalid input detected at '^' marker."]
-
     def help(self, line: str) -> list[str]:
-        """What `?` prints: words only after a half-typed one, as IOS does, else with a line of help each."""
+        """What `?` prints."""
         try:
-            found = self._candidates(line)
+            return self._assistant.help(line)
         except CommandError as e:
-            return self._explain(e, line)
-        if not found:
-            return ["% Unrecognized command"]
-        if last_word(line) and not any(c.placeholder for c in found):
-            return ["  ".join(c.word for c in found)]
-        width = max(cells(c.word) for c in found)
-        return [f"  {c.word}{' ' * (width - cells(c.word))}  {c.text}".rstrip() for c in found]
+            return explain(e, self.prompt, line)
+        except HsadcError as e:
+            return [f"% Error: {e}"]
 
     def choices(self, line: str) -> list[Choice]:
         """What may stand at the end of the line; nothing when the line is wrong."""
-        try:
-            return [Choice(*c) for c in self._candidates(line)]
-        except CommandError:
-            return []
+        return self._assistant.choices(line)
 
     def complete(self, line: str) -> Completion:
-        """What TAB does: the rest of the only candidate, or what all candidates begin with."""
-        words = [c.word for c in self.choices(line) if not c.placeholder]
-        last = last_word(line)
-        if not words or (not last and len(words) > 1):
-            return Completion(words=tuple(words))
-        common = _common_beginning(words)
-        if len(words) == 1:
-            return Completion(len(last), common + " ")
-        if len(common) > len(last):
-            return Completion(len(last), common, tuple(words))
-        return Completion(words=tuple(words))
+        """What TAB does."""
+        return self._assistant.complete(line)
 
     def wrong_from(self, line: str) -> int | None:
-        """Where the line goes wrong; a last word that may still become right is not wrong."""
-        if not line.strip() or line.lstrip().startswith("!"):
-            return None
-        try:
-            check_line(line)
-            match_in(self._roots, line, understand)
-        except (IncompleteCommand, AmbiguousCommand):
-            return None
-        except CommandError as e:
-            half_typed = isinstance(e, UnknownCommand) and last_word(line) and e.column + len(last_word(line)) == len(line)
-            return None if half_typed and self.choices(line) else e.column
-        return None
+        """Where the line goes wrong."""
+        return self._assistant.wrong_from(line)
 
-    def _candidates(self, line: str) -> list[Candidate]:
-        """Of this mode; when there are none, of the modes around it."""
-        furthest: CommandError | None = None
-        for root in self._roots:
-            try:
-                if found := candidates(root, line, self.device.names):
-                    return found
-            except CommandError as e:
-                furthest = e if furthest is None or e.depth > furthest.depth else furthest
-        if furthest is not None:
-            raise furthest
-        return []
-
-
-def _common_beginning(words: Sequence[str]) -> str:
-    shortest, *others = sorted(words, key=len)
-    for n, c in enumerate(shortest):
-        if any(w[n] != c for w in others):
-            return shortest[:n]
-    return shortest
+    @property
+    def _assistant(self) -> Assistant:
+        return Assistant(self._roots, self.device.names)
