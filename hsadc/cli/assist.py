@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from hsadc.cli.pipe import split_pipes
 from hsadc.cli.shell import Choice, Completion
 from hsadc.errors import AmbiguousCommand, CommandError, HsadcError, IncompleteCommand, UnknownCommand
 from hsadc.syntax.complete import Candidate, LiveNames, candidates, last_word
@@ -19,10 +20,12 @@ class Assistant(NamedTuple):
 
     Attributes:
         modes: the first nodes of its mode and of those around it, innermost first.
+        pipe: the first node of what stands behind a bar.
         names: gives the names that exist now.
     """
 
     modes: Sequence[Node]
+    pipe: Node
     names: LiveNames
 
     def help(self, line: str) -> list[str]:
@@ -32,10 +35,11 @@ class Assistant(NamedTuple):
             CommandError: the words before the last one cannot be.
             HsadcError: the names that exist cannot be read.
         """
-        found = self._candidates(line)
+        roots, part = self._part(line)
+        found = self._candidates(roots, part)
         if not found:
             return ["% Unrecognized command"]
-        if last_word(line) and not any(c.placeholder for c in found):
+        if last_word(part) and not any(c.placeholder for c in found):
             return ["  ".join(c.word for c in found)]
         width = max(cells(c.word) for c in found)
         return [f"  {c.word}{' ' * (width - cells(c.word))}  {c.text}".rstrip() for c in found]
@@ -43,14 +47,14 @@ class Assistant(NamedTuple):
     def choices(self, line: str) -> list[Choice]:
         """What may stand at the end of the line; nothing when the line is wrong."""
         try:
-            return [Choice(*c) for c in self._candidates(line)]
+            return [Choice(*c) for c in self._candidates(*self._part(line))]
         except HsadcError:
             return []
 
     def complete(self, line: str) -> Completion:
         """What TAB does: the rest of the only candidate, or what all candidates begin with."""
         words = [c.word for c in self.choices(line) if not c.placeholder]
-        last = last_word(line)
+        last = last_word(self._part(line)[1])
         if not words or (not last and len(words) > 1):
             return Completion(words=tuple(words))
         common = _common_beginning(words)
@@ -66,18 +70,27 @@ class Assistant(NamedTuple):
             return None
         try:
             check_line(line)
-            match_in(self.modes, line, understand)
+            command, *stages = split_pipes(self.modes, line)
+            match_in(self.modes, command, understand)
+            for stage in stages:
+                understand(self.pipe, stage)
         except (IncompleteCommand, AmbiguousCommand):
             return None
         except CommandError as e:
-            half_typed = isinstance(e, UnknownCommand) and last_word(line) and e.column + len(last_word(line)) == len(line)
+            last = last_word(self._part(line)[1])
+            half_typed = isinstance(e, UnknownCommand) and last and e.column + len(last) == len(line)
             return None if half_typed and self.choices(line) else e.column
         return None
 
-    def _candidates(self, line: str) -> list[Candidate]:
-        """Of this mode; when there are none, of the modes around it."""
+    def _part(self, line: str) -> tuple[Sequence[Node], str]:
+        """What is being typed now: the command, or what stands behind the last bar; and where its words are looked up."""
+        *before, part = split_pipes(self.modes, line)
+        return ([self.pipe] if before else self.modes), part
+
+    def _candidates(self, roots: Sequence[Node], line: str) -> list[Candidate]:
+        """Of the first root; when there are none, of the others."""
         furthest: CommandError | None = None
-        for root in self.modes:
+        for root in roots:
             try:
                 if found := candidates(root, line, self.names):
                     return found

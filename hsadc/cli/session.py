@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterable
 from hsadc.cli.assist import Assistant
 from hsadc.cli.caret import explain
 from hsadc.cli.commands import COMMANDS
+from hsadc.cli.pipe import Pipeline, read_pipeline, split_pipes
 from hsadc.cli.shell import CONSOLE, Choice, Completion, Login, Reply
 from hsadc.cli.show.shown import Shown
 from hsadc.config.commit import Device
 from hsadc.config.edits import Edit, Edits
-from hsadc.errors import CommandError, HsadcError
+from hsadc.errors import CommandError, ConfigError, HsadcError
 from hsadc.syntax.grammar import section_of
 from hsadc.syntax.load import check_line
 from hsadc.syntax.match import match, match_in
@@ -38,6 +39,7 @@ class Session:
         device: what all sessions share.
         login: who sits there; configuration lines of a batch that follow one another are one transaction.
         page_length: lines on a page; None follows the window, 0 turns paging off.
+        page_width: cells that a line of a table may take; None follows the window, 0 cuts nothing.
         closed: True after `exit` in exec mode.
     """
 
@@ -45,6 +47,8 @@ class Session:
         self.device = device
         self.login = login
         self.page_length: int | None = None
+        self.page_width: int | None = None
+        self._window = 0
         self.closed = False
         self._mode = "exec"
         self._name = ""
@@ -75,17 +79,23 @@ class Session:
     def _modes(self) -> tuple[str, ...]:
         return self.device.grammar.modes_of(self._mode)
 
-    def run(self, line: str) -> Reply:
+    @property
+    def width(self) -> int:
+        """Cells that a line of what is shown may take; 0 for any, as in batches and before pipes."""
+        return self._window if self.page_width is None else self.page_width
+
+    def run(self, line: str, columns: int = 0) -> Reply:
         """Carry out one line."""
+        self._window = columns
         return self._reply(line, lambda: self._run(line))
 
     def finish(self) -> Reply:
         """The input has ended: a batch's transaction is committed now."""
-        return self._reply("", self._commit)
+        return self._reply("", lambda: Reply(tuple(self._commit())))
 
-    def _reply(self, line: str, work: Callable[[], Iterable[str]]) -> Reply:
+    def _reply(self, line: str, work: Callable[[], Reply]) -> Reply:
         try:
-            return Reply(tuple(work()))
+            return work()
         except CommandError as e:
             return Reply(tuple(explain(e, self.prompt, line)), ok=False)
         except HsadcError as e:
@@ -94,24 +104,41 @@ class Session:
             log.exception("a bug: '%s ...' failed", " ".join(line.split()[:2]))  # not the whole line: it may hold a password
             return Reply(("% Error: internal error, the log has the details; nothing else was done",), ok=False)
 
-    def _run(self, line: str) -> Iterable[str]:
+    def _run(self, line: str) -> Reply:
         text = line.strip()
         answer, self._saved = self._saved and text.lower() in ("y", "n", "yes", "no"), False
         if not text or text.startswith("!") or answer:  # some clients answer a question that `save` does not ask
-            return ()
+            return Reply()
         check_line(line)
-        depth, command = match_in(self._roots, line, match)
+        first, *stages = split_pipes(self._roots, line)
+        pipeline = read_pipeline(self.device.grammar.roots["pipe"], stages)
+        depth, command = match_in(self._roots, first, match)
         if command.name == "do_exec":
             command = command.args[0]
         if (move := self._MOVES.get(command.name)) is not None:
             move(self)
-            return ()
-        if (do := COMMANDS.get(command.name)) is not None:
-            warnings = self._commit()  # a batch's lines so far: what follows may save or show them
-            self._saved = command.name == "save"
-            printed = do(self, *command.args)
-            return [*warnings, *(printed.lines if isinstance(printed, Shown) else printed)]
-        return self._configure(command, in_block=self._mode not in ("exec", "config") and depth == 0)
+            return Reply()
+        if command.name in COMMANDS:
+            return self._execute(command, pipeline)
+        return Reply(tuple(self._configure(command, in_block=self._mode not in ("exec", "config") and depth == 0)))
+
+    def _execute(self, command: Command, pipeline: Pipeline) -> Reply:
+        """Carry out an exec command, after a batch's configuration lines so far: it may save or show them."""
+        if pipeline.refresh_s and self.login.batch:
+            raise ConfigError("refresh", "it ends when a key is pressed, so it needs a terminal")
+        warnings = self._commit()
+        self._saved = command.name == "save"
+        self._window = 0 if pipeline.filters else self._window
+        printed = COMMANDS[command.name](self, *command.args)
+        lines = self._through(pipeline, printed) if isinstance(printed, Shown) else printed
+        return Reply((*warnings, *lines), refresh_s=pipeline.refresh_s)
+
+    def _through(self, pipeline: Pipeline, shown: Shown) -> Iterable[str]:
+        lines = shown.json() if pipeline.as_json else pipeline.filter(list(shown.lines))
+        if pipeline.file is None:
+            return lines
+        self.device.files.write(pipeline.file, "".join(f"{line}\n" for line in lines))
+        return (f"{len(lines)} lines written to {pipeline.file}",)
 
     def _configure(self, command: Command, in_block: bool) -> Iterable[str]:
         """Carry out a configuration line: at once, or in a batch when its transaction ends."""
@@ -165,4 +192,4 @@ class Session:
 
     @property
     def _assistant(self) -> Assistant:
-        return Assistant(self._roots, self.device.names)
+        return Assistant(self._roots, self.device.grammar.roots["pipe"], self.device.names)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -12,9 +15,11 @@ from wcwidth import wcswidth
 from hsadc.cli.commands import COMMANDS
 from hsadc.cli.session import Session
 from hsadc.cli.show.table import table
+from hsadc.model.config import SECTIONS
 from tests.unit.config.memory import FULL, MemoryDataplane, adc, configure
 from tests.unit.syntax.strategies import names
 
+GOLDEN = Path(__file__).parents[2] / "golden" / "show_keys.txt"
 COMMAND_LINES = {
     "show_running_config": "show running-config",
     "show_startup_config": "show startup-config",
@@ -240,9 +245,10 @@ class TestLoadBalancing:
 
     def test_pools(self, kept):
         lines = show(kept, "slb server-pool")
-        assert cells(lines, "Real server") == ["r", "服务器二"]
-        assert cells(lines, "Port") == ["8080", "-"]
-        assert cells(lines, "Weight") == ["9", "-"]
+        assert cells(lines, "Pool") == ["p", "p", "empty"]
+        assert cells(lines, "Real server") == ["r", "服务器二", "-"]
+        assert cells(lines, "Port") == ["8080", "-", "-"]
+        assert cells(lines, "Weight") == ["9", "-", "-"]
 
     def test_real_servers(self, served):
         lines = show(served, "slb real-server")
@@ -279,25 +285,42 @@ class TestMirror:
         assert served.dataplane.cleared == 1
 
 
+COLUMNS = {"Name": "name", "Number": "number", "Last": lambda row: row["last"]}
+
+
 class TestTable:
     def test_numbers_stand_on_the_right_and_names_on_the_left(self):
-        assert list(table(("Name", "N"), [("中文", 7), ("a", 1234), ("b", None)])) == [
+        rows = [{"name": "中文", "n": 7}, {"name": "a", "n": 1234}, {"name": ["b", "c"], "n": None}]
+        assert list(table({"Name": "name", "N": "n"}, rows)) == [
             "Name     N",
             "----------",
             "中文     7",
             "a     1234",
-            "b        -",
+            "b c      -",
         ]
 
     def test_without_rows(self):
-        assert list(table(("Name", "N"), [])) == ["Name  N", "-------"]
+        assert list(table({"Name": "name", "N": "n"}, [])) == ["Name  N", "-------"]
+
+    def test_text_in_the_last_column_is_cut_to_fit(self):
+        rows = [{"name": "abcdef", "text": "中文中文"}, {"name": "x", "text": "short"}]
+        assert list(table({"Name": "name", "Text": "text"}, rows, 14)) == [
+            "Name    Text",
+            "--------------",
+            "abcdef  中文~",
+            "x       short",
+        ]
+        assert list(table({"Name": "name", "Text": "text"}, rows, 3))[2] == "abcdef  中~"
+
+    def test_numbers_are_never_cut(self):
+        assert list(table({"Number": "n"}, [{"n": 123456789}], 3))[2] == "123456789"
 
     words = names.map(lambda name: f"x{name}")  # a column of digits stands on the right
 
     @settings(max_examples=100, deadline=None)
     @given(st.lists(st.tuples(words, st.none() | st.integers(0, 10**12), words), min_size=1, max_size=5))
     def test_each_column_begins_and_ends_where_its_head_does(self, rows):
-        head, rule, *lines = table(("Name", "Number", "Last"), rows)
+        head, rule, *lines = table(COLUMNS, [dict(zip(("name", "number", "last"), row, strict=True)) for row in rows])
         first = max(wcswidth(str(cell)) for cell in ("Name", *(r[0] for r in rows)))
         numbers = [r[1] for r in rows if r[1] is not None]
         second, side = max(map(len, map(str, ["Number", *numbers]))), ">" if numbers else "<"
@@ -307,3 +330,70 @@ class TestTable:
             blanks = " " * (first - wcswidth(name))
             shown = "-" if number is None else number
             assert line == f"{name}{blanks}  {shown:{side}{second}}  {last}".rstrip()
+
+    @settings(max_examples=100, deadline=None)
+    @given(st.lists(st.tuples(words, words), min_size=1, max_size=5), st.integers(1, 60))
+    def test_what_can_be_cut_fits(self, rows, width):
+        lines = list(table({"A": "a", "B": "b"}, [{"a": a, "b": b} for a, b in rows], width))
+        assert all(wcswidth(line) <= max(width, wcswidth(lines[1])) for line in lines)
+        least = max(wcswidth(a) for a, _ in rows) + 3
+        assert wcswidth(lines[1]) <= max(width, least)
+
+
+def keys(data, path=""):
+    """Each key of the data, with the keys that lead there; `[]` stands for the entries of a list, `*` for names."""
+    if isinstance(data, list):
+        return {found for entry in data for found in keys(entry, f"{path}[]")}
+    if not isinstance(data, dict):
+        return {path}
+    named = path.rpartition(".")[2] in SECTIONS
+    return {found for key, value in data.items() for found in keys(value, f"{path}.{'*' if named else key}")} or {path}
+
+
+class TestJson:
+    @pytest.mark.parametrize("line", COMMAND_LINES.values())
+    def test_each_has_it_and_it_is_an_object(self, device, line):
+        for text in ("", FULL):
+            configure(device, text)
+            assert isinstance(json.loads("\n".join(show(device, f"{line.removeprefix('show ')} | json"))), dict)
+
+    def test_the_keys_stay_as_they_are(self, served):
+        lines = [
+            f"{line}: {key.removeprefix('.')}"
+            for line in COMMAND_LINES.values()
+            if line != "show startup-config"  # as the running one
+            for key in sorted(keys(json.loads("\n".join(Session(served).run(f"{line} | json").lines))))
+        ]
+        if os.environ.get("HSADC_REWRITE_GOLDEN"):
+            GOLDEN.write_text("\n".join(lines) + "\n")
+        assert lines == GOLDEN.read_text().splitlines()
+
+    def test_values_keep_their_kind(self, served):
+        (row, _) = json.loads("\n".join(show(served, "slb virtual-server | json")))["virtual_servers"]
+        assert (row["name"], row["address"], row["port"], row["state"], row["reason"]) == ("网站", "10.0.0.1", 80, "up", None)
+        assert "网站" in "".join(show(served, "slb virtual-server | json"))
+
+    def test_the_running_configuration_by_the_names_of_its_fields(self, served):
+        config = json.loads("\n".join(show(served, "running-config | json")))
+        assert config["hostname"] == "edge"
+        assert config["virtual_server"]["网站"]["ip"] == {"address": "10.0.0.1", "port": 80}
+        assert config["routes"][0] == {"destination": "0.0.0.0/0", "next_hop": "10.0.0.254", "distance": 1}
+        assert config["server_pool"]["p"]["members"][1] == {"real_server": "服务器二", "port": None, "weight": None}
+        assert config["ethernet"]["ethernet0/0"]["secondary_addresses"] == ["10.0.1.1/24"]
+
+
+class TestWidth:
+    def test_of_the_window_or_as_the_operator_says(self, kept):
+        configure(kept, "interface ethernet0/0\ndescription 上联 uplink to the internet")
+        session = Session(kept)
+        wide = session.run("show interface").lines
+        assert session.run("show interface", 300).lines == wide
+        narrow = session.run("show interface", 78).lines
+        assert narrow[2].endswith("上联 uplin~")
+        session.run("terminal width 0")
+        assert session.run("show interface", 78).lines == wide
+        session.run("terminal width 78")
+        assert session.run("show interface", 300).lines == narrow
+
+    def test_pipes_see_all_of_it(self, kept):
+        assert len(Session(kept).run("show interface | include uplink", 60).lines) == 1
