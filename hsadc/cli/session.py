@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from hsadc.cli.assist import Assistant
 from hsadc.cli.caret import explain
@@ -48,7 +48,7 @@ class Session:
         self.login = login
         self.page_length: int | None = None
         self.page_width: int | None = None
-        self._window = 0
+        self._window = self._refresh_s = 0
         self.closed = False
         self._mode = "exec"
         self._name = ""
@@ -72,6 +72,11 @@ class Session:
         return f"(config-{_PROMPTS[self._mode]})"
 
     @property
+    def block(self) -> tuple[str, str] | None:
+        """Section and name of the block that is open, `config` and no name outside of blocks; None in exec mode."""
+        return None if self._mode == "exec" else (self._mode, self._name)
+
+    @property
     def _roots(self) -> list[Node]:
         return [self.device.grammar.roots[m] for m in self._modes]
 
@@ -81,34 +86,37 @@ class Session:
 
     @property
     def width(self) -> int:
-        """Cells that a line of what is shown may take; 0 for any, as in batches and before pipes."""
-        return self._window if self.page_width is None else self.page_width
+        """Cells that a line of what is shown may take; 0 for any."""
+        return self.page_width if self._window and self.page_width is not None else self._window
 
     def run(self, line: str, columns: int = 0) -> Reply:
         """Carry out one line."""
-        self._window = columns
+        self._window, self._refresh_s = columns, 0
         return self._reply(line, lambda: self._run(line))
 
     def finish(self) -> Reply:
         """The input has ended: a batch's transaction is committed now."""
-        return self._reply("", lambda: Reply(tuple(self._commit())))
+        return self._reply("", self._commit)
 
-    def _reply(self, line: str, work: Callable[[], Reply]) -> Reply:
+    def _reply(self, line: str, work: Callable[[], Iterable[str]]) -> Reply:
+        printed: list[str] = []
         try:
-            return work()
+            for answer in work():
+                printed.append(answer)  # noqa: PERF402  what was printed before an error is not lost
+            return Reply(tuple(printed), refresh_s=self._refresh_s)
         except CommandError as e:
-            return Reply(tuple(explain(e, self.prompt, line)), ok=False)
+            return Reply((*printed, *explain(e, self.prompt, line)), ok=False)
         except HsadcError as e:
-            return Reply((f"% Error: {e}",), ok=False)
+            return Reply((*printed, f"% Error: {e}"), ok=False)
         except Exception:
             log.exception("a bug: '%s ...' failed", " ".join(line.split()[:2]))  # not the whole line: it may hold a password
-            return Reply(("% Error: internal error, the log has the details; nothing else was done",), ok=False)
+            return Reply((*printed, "% Error: internal error, the log has the details; nothing else was done"), ok=False)
 
-    def _run(self, line: str) -> Reply:
+    def _run(self, line: str) -> Iterator[str]:
         text = line.strip()
         answer, self._saved = self._saved and text.lower() in ("y", "n", "yes", "no"), False
         if not text or text.startswith("!") or answer:  # some clients answer a question that `save` does not ask
-            return Reply()
+            return
         check_line(line)
         first, *stages = split_pipes(self._roots, line)
         pipeline = read_pipeline(self.device.grammar.roots["pipe"], stages)
@@ -117,21 +125,16 @@ class Session:
             command = command.args[0]
         if (move := self._MOVES.get(command.name)) is not None:
             move(self)
-            return Reply()
-        if command.name in COMMANDS:
-            return self._execute(command, pipeline)
-        return Reply(tuple(self._configure(command, in_block=self._mode not in ("exec", "config") and depth == 0)))
-
-    def _execute(self, command: Command, pipeline: Pipeline) -> Reply:
-        """Carry out an exec command, after a batch's configuration lines so far: it may save or show them."""
-        if pipeline.refresh_s and self.login.batch:
-            raise ConfigError("refresh", "it ends when a key is pressed, so it needs a terminal")
-        warnings = self._commit()
-        self._saved = command.name == "save"
-        self._window = 0 if pipeline.filters else self._window
-        printed = COMMANDS[command.name](self, *command.args)
-        lines = self._through(pipeline, printed) if isinstance(printed, Shown) else printed
-        return Reply((*warnings, *lines), refresh_s=pipeline.refresh_s)
+        elif (do := COMMANDS.get(command.name)) is not None:
+            if pipeline.refresh_s and self.login.batch:
+                raise ConfigError("refresh", "it ends when a key is pressed, so it needs a terminal")
+            yield from self._commit()  # a batch's lines so far: what follows may save or show them
+            self._saved = command.name == "save"
+            self._window, self._refresh_s = 0 if pipeline.filters or pipeline.file else self._window, pipeline.refresh_s
+            printed = do(self, *command.args)
+            yield from self._through(pipeline, printed) if isinstance(printed, Shown) else printed
+        else:
+            yield from self._configure(command, in_block=self._mode not in ("exec", "config") and depth == 0)
 
     def _through(self, pipeline: Pipeline, shown: Shown) -> Iterable[str]:
         lines = shown.json() if pipeline.as_json else pipeline.filter(list(shown.lines))

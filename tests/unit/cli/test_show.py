@@ -18,6 +18,7 @@ from hsadc.cli.show.table import table
 from hsadc.model.config import SECTIONS
 from tests.unit.config.memory import FULL, MemoryDataplane, adc, configure
 from tests.unit.syntax.strategies import names
+from tests.unit.syntax.test_nodes import everything
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "show_keys.txt"
 COMMAND_LINES = {
@@ -32,6 +33,8 @@ COMMAND_LINES = {
     "show_server_pool": "show slb server-pool",
     "show_real_server": "show slb real-server",
     "show_mirror_counters": "show mirror counters",
+    "show_this": "show this",
+    "show_section": "show running-config slb",
 }
 
 
@@ -56,8 +59,16 @@ def served(tmp_path):
     return device
 
 
+def configuring(device, *lines):
+    """A session in configuration mode, where every show command works."""
+    session = Session(device)
+    for line in ("configure", *lines):
+        assert session.run(line).ok
+    return session
+
+
 def show(device, line):
-    reply = Session(device).run(f"show {line}")
+    reply = configuring(device).run(f"show {line}")
     assert reply.ok, reply.lines
     return list(reply.lines)
 
@@ -96,17 +107,17 @@ def test_all_of_them_are_here():
 @pytest.mark.parametrize("text", ["", FULL], ids=["empty", "full"])
 def test_each_answers_with_lines_that_can_be_printed(device, line, text):
     configure(device, text)
-    for printed in Session(device).run(line).lines:
+    for printed in configuring(device).run(line).lines:
         assert printed.isprintable()
         assert printed == printed.rstrip()
-    assert Session(device).run(line).ok
+    assert configuring(device).run(line).ok
 
 
 @pytest.mark.parametrize("line", COMMAND_LINES.values())
 def test_each_changes_nothing(device, line):
     configure(device, FULL)
     running = device.running
-    Session(device).run(line)
+    configuring(device).run(line)
     assert device.running is running
 
 
@@ -124,6 +135,77 @@ class TestConfiguration:
         assert show(kept, "configuration startup") == show(kept, "configuration")
         kept.startup.path.write_bytes(b"\xff")
         assert refused(kept, "startup-config")[0].endswith("not a text file: byte 0 is not UTF-8")
+
+
+class TestSection:
+    @pytest.mark.parametrize(
+        ("line", "heads"),
+        [
+            ("interface ethernet0/1", ["interface ethernet0/1"]),
+            ("interface", [f"interface {name}" for name in ("ethernet0/0", "ethernet0/1", "tunnel1", "tunnel2")]),
+            ("interface tun2", ["interface tunnel2"]),
+            ("tunnel gre", ['tunnel gre "隧道"', 'tunnel gre "spare"']),
+            ('tunnel gre "隧道"', ['tunnel gre "隧道"']),
+            ("slb virtual-server off", ['slb virtual-server "off" type tcp id 2']),
+            ("admin user", ['admin user "root"']),
+            ("ip route", ["ip route 0.0.0.0/0 10.0.0.254", "ip route 10.20.0.0/16 10.77.0.1"]),
+            ("app-profile a", ['app-profile "a" type http']),
+        ],
+    )
+    def test_the_blocks_of_a_kind_or_a_name_as_the_whole_has_them(self, kept, line, heads):
+        lines = show(kept, f"running-config {line}")
+        assert [text for text in lines if text[0] != " " and text != "exit"] == heads
+        assert show(kept, f"configuration {line}") == show(kept, f"configuration running {line}") == lines
+        whole = "\n".join(show(kept, "running-config"))
+        for block in "\n".join(lines).split("exit\n"):
+            assert block in whole
+
+    def test_every_section_can_be_shown(self, kept):
+        parts = {
+            node.form.slots[0].name
+            for node in everything(kept.grammar.roots["exec"])
+            if node.form and node.form.name == "show_section"
+        }
+        assert {f"part_{section}" for section in SECTIONS} <= parts
+
+    def test_all_of_load_balancing(self, kept):
+        lines = show(kept, "running-config slb")
+        assert "".join(lines) in "".join(show(kept, "running-config"))
+        assert {" ".join(text.split()[:2]) for text in lines if text.startswith("slb")} == {
+            "slb real-server",
+            "slb server-pool",
+            "slb virtual-server",
+        }
+
+    def test_one_that_is_not_there(self, kept):
+        assert refused(kept, "running-config slb server-pool x") == ('% Error: slb server-pool "x": there is no such object',)
+        assert refused(kept, "running-config interface ethernet0/9") == (
+            "% Error: interface ethernet0/9: there is no such object",
+        )
+
+    def test_as_data_it_is_that_part_of_the_whole(self, kept):
+        data = json.loads("\n".join(show(kept, "running-config slb real-server r | json")))
+        whole = json.loads("\n".join(show(kept, "running-config | json")))
+        assert data == {"real_server": {"r": whole["real_server"]["r"]}}
+
+    def test_this_block(self, kept):
+        session = configuring(kept, "tunnel gre spare")
+        assert session.run("show this").lines == ('tunnel gre "spare"', "exit")
+        session.run("key 9")
+        assert session.run("do show this").lines == ('tunnel gre "spare"', "  key 9", "exit")
+        assert json.loads("\n".join(session.run("show this | json").lines))["gre_tunnel"]["spare"]["key"] == 9
+        assert session.prompt == "edge(config-tunnel-gre)#"
+
+    def test_this_outside_of_blocks(self, kept):
+        assert configuring(kept).run("show this").lines == ('hostname "edge"', *show(kept, "running-config ip route"))
+        assert Session(kept).run("show this").lines == (
+            "% Error: show this: it shows what is being configured; here say: show running-config",
+        )
+
+    def test_this_block_that_another_session_deleted(self, kept):
+        session = configuring(kept, "slb server-pool empty")
+        configure(kept, "no slb server-pool empty")
+        assert session.run("show this").lines == ()
 
 
 class TestVersion:
@@ -361,8 +443,8 @@ class TestJson:
         lines = [
             f"{line}: {key.removeprefix('.')}"
             for line in COMMAND_LINES.values()
-            if line != "show startup-config"  # as the running one
-            for key in sorted(keys(json.loads("\n".join(Session(served).run(f"{line} | json").lines))))
+            if line not in ("show startup-config", "show running-config slb")  # as the running one
+            for key in sorted(keys(json.loads("\n".join(configuring(served).run(f"{line} | json").lines))))
         ]
         if os.environ.get("HSADC_REWRITE_GOLDEN"):
             GOLDEN.write_text("\n".join(lines) + "\n")
