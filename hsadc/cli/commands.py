@@ -11,10 +11,10 @@ from types import ModuleType
 from typing import Any
 
 from hsadc.cli import do
-from hsadc.cli.show import configuration, interface, mirror, route, slb, tunnel, version
+from hsadc.cli.show import configuration, interface, mirror, route, section, slb, tunnel, version
 from hsadc.cli.show.shown import Shown
 
-_MODULES: tuple[ModuleType, ...] = (do, configuration, interface, mirror, route, slb, tunnel, version)
+_MODULES: tuple[ModuleType, ...] = (do, configuration, interface, mirror, route, section, slb, tunnel, version)
 
 
 def _collect() -> Mapping[str, Callable[..., Iterable[str] | Shown]]:

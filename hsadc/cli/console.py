@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hsadc.cli.editor import is_free_text
-from hsadc.cli.line import MORE, Pager
-from hsadc.cli.shell import Shell, holds_secret
+from hsadc.cli.line import AGAIN, MORE, Pager
+from hsadc.cli.shell import Reply, Shell, holds_secret
 from hsadc.errors import HsadcError
 
 if TYPE_CHECKING:
@@ -44,6 +44,10 @@ def run_console(shell: Shell, history_file: Path | None = None) -> None:
     """
     console = _Console(shell, history_file or Path("~/.hsadc_history").expanduser())
     with ThreadPoolExecutor(1, "console") as thread:
+
+        def run(line: str) -> Reply:
+            return _wait(thread.submit(shell.run, line, console.columns), console.write)
+
         while not shell.closed:
             try:
                 line = console.read()
@@ -52,7 +56,7 @@ def run_console(shell: Shell, history_file: Path | None = None) -> None:
             except EOFError:
                 break
             if line.strip() or not console.leaving:
-                console.page(_wait(thread.submit(shell.run, line), console.write).lines)
+                console.answer(partial(run, line))
             if console.leaving:
                 shell.to_exec()
 
@@ -107,6 +111,22 @@ class _Console:
         self._session.output.write(line + "\n")
         self._session.output.flush()
 
+    @property
+    def columns(self) -> int:
+        """Width of the terminal in cells."""
+        return max(self._session.output.get_size().columns, 1)
+
+    def answer(self, run: Callable[[], Reply]) -> None:
+        """Carry out a line and print its answer: once, or again and again until a key is pressed."""
+        while (reply := run()).refresh_s:
+            self._session.output.erase_screen()
+            self._session.output.cursor_goto(0, 0)
+            for line in Pager(reply.lines, self.columns).take(len(reply.lines)):
+                self.write(line)
+            if self._key(AGAIN, reply.refresh_s) is not None:
+                return
+        self.page(reply.lines)
+
     def page(self, lines: Iterable[str]) -> None:
         """Print lines, a page at a time."""
         from prompt_toolkit.keys import Keys
@@ -114,31 +134,32 @@ class _Console:
         size = self._session.output.get_size()
         length = size.rows if self._shell.page_length is None else self._shell.page_length
         rows = page = max(length - 1, 1) if length else _UNPAGED_ROWS
-        pager = Pager(lines, max(size.columns, 1))
+        pager = Pager(lines, self.columns)
         while pager.left:
             for line in pager.take(rows):
                 self.write(line)
             if length and pager.left:
-                key = self._more()
+                key = self._key(MORE)
                 if key in ("q", "Q", Keys.ControlC, Keys.ControlD):
                     break
                 rows = 1 if key in (Keys.ControlM, Keys.ControlJ) else page
 
-    def _more(self) -> str:
-        """The name of the key that answers ` --More-- `, as prompt_toolkit has it; what was shown is erased again."""
+    def _key(self, note: str, seconds: float | None = None) -> str | None:
+        """The name of the next key, as prompt_toolkit has it; None when none is pressed in time. Meanwhile a note is shown."""
         from prompt_toolkit.input.typeahead import get_typeahead, store_typeahead
 
         output, source = self._session.output, self._session.input
-        output.write(MORE)
+        output.write(note)
         output.flush()
         keys = get_typeahead(source)
         with source.raw_mode():
             while not keys and not source.closed:
-                select.select([source.fileno()], [], [])
+                if not select.select([source.fileno()], [], [], seconds)[0]:
+                    break
                 keys = source.read_keys()
         store_typeahead(source, keys[1:])
-        output.write("\b" * len(MORE) + " " * len(MORE) + "\b" * len(MORE))
-        return keys[0].key if keys else "q"
+        output.write("\b" * len(note) + " " * len(note) + "\b" * len(note))
+        return keys[0].key if keys else "q" if source.closed else None
 
     def _ask(self, query: Callable[[], T], otherwise: T) -> T:
         """Ask the session something while the operator types.

@@ -199,7 +199,7 @@ def _call(shell: Shell, request: dict[str, Any]) -> Any:
     line = str(request.get("line", ""))
     match request.get("call"):
         case "run":
-            return asdict(shell.run(line))
+            return asdict(shell.run(line, int(request.get("columns", 0))))
         case "finish":
             return asdict(shell.finish())
         case "to_exec":

@@ -21,8 +21,9 @@ def do_terminal_length(session: Session, lines: int) -> Iterable[str]:
     return ()
 
 
-def do_terminal_width(session: Session, columns: int) -> Iterable[str]:  # noqa: ARG001
-    """Accepted for the scripts that send it: lines are never folded."""
+def do_terminal_width(session: Session, columns: int) -> Iterable[str]:
+    """Set the cells that a line of a table may take."""
+    session.page_width = columns
     return ()
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
@@ -16,12 +16,13 @@ from typing import Protocol
 from hsadc.cli.batch import LINE_LIMIT
 from hsadc.cli.editor import Act, Editor, Event
 from hsadc.cli.keys import Key
-from hsadc.cli.shell import Shell
+from hsadc.cli.shell import Reply, Shell
 from hsadc.syntax.width import cells
 
 HISTORY_LINES = 256
 IDLE_TIMEOUT_S = 600.0
 MORE = " --More-- "
+AGAIN = " --Any key ends it-- "
 
 _UNPAGED_ROWS = 1000
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
@@ -65,7 +66,7 @@ class Terminal(Protocol):
     columns: int
 
     async def read(self) -> str:
-        """What was typed, as soon as there is something; empty when the operator is gone."""
+        """What was typed, as soon as there is something; empty when the operator is gone. Cancelled, it loses nothing."""
         ...
 
     async def write(self, text: str) -> None:
@@ -150,9 +151,15 @@ class _Dialogue:
             self._unwritten += self._editor.redraw()
 
     async def _execute(self, line: str) -> None:
-        await self._flush()
-        reply = await asyncio.get_running_loop().run_in_executor(self._thread, self._shell.run, line)
+        while (reply := await self._run(line)).refresh_s:
+            self._unwritten += "".join(f"{printable(text)}\r\n" for text in reply.lines)
+            if await self._any_key(reply.refresh_s):
+                return
         await self._page(reply.lines)
+
+    async def _run(self, line: str) -> Reply:
+        await self._flush()
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._shell.run, line, self._terminal.columns)
 
     async def _page(self, lines: Iterable[str]) -> None:
         length = self._terminal.rows if self._shell.page_length is None else self._shell.page_length
@@ -163,27 +170,46 @@ class _Dialogue:
             if not length:
                 await self._flush()
             elif pager.left:
-                key = await self._more()
+                key = await self._key(MORE, self._read)
                 if key in ("q", "Q", Key.INTERRUPT, Key.END_OF_INPUT):
                     break
                 rows = 1 if key is Key.ENTER else page
 
-    async def _more(self) -> Key | str:
-        self._unwritten += MORE
-        while (key := self._editor.key()) is None:
-            await self._read()
-        self._unwritten += "\b" * len(MORE) + " " * len(MORE) + "\b" * len(MORE)
+    async def _any_key(self, seconds: int) -> bool:
+        """Whether a key is pressed within this time; who watches something is not idle."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._key(AGAIN, self._receive)
+        except TimeoutError:
+            return False
+        return True
+
+    async def _key(self, note: str, read: Callable[[], Awaitable[None]]) -> Key | str:
+        """One key, while a note is shown that is erased again."""
+        self._unwritten += note
+        try:
+            while (key := self._editor.key()) is None:
+                await read()
+        finally:
+            self._unwritten += "\b" * len(note) + " " * len(note) + "\b" * len(note)
         return key
 
     async def _read(self) -> None:
-        await self._flush()
         try:
             async with asyncio.timeout(self._idle_timeout_s):
-                text = await self._terminal.read()
+                await self._receive()
         except TimeoutError:
             await self._terminal.write(f"\r\n% Closed: nothing was typed for {self._idle_timeout_s:g} seconds\r\n")
             raise EOFError from None
-        if not text:
+
+    async def _receive(self) -> None:
+        """Take what is typed.
+
+        Raises:
+            EOFError: the operator is gone.
+        """
+        await self._flush()
+        if not (text := await self._terminal.read()):
             raise EOFError
         self._editor.columns = self._terminal.columns
         self._editor.feed(text)

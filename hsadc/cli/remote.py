@@ -79,9 +79,9 @@ class RemoteShell:
         """As the session's."""
         return self._closed
 
-    def run(self, line: str) -> Reply:
+    def run(self, line: str, columns: int = 0) -> Reply:
         """Carry out one line."""
-        return _reply(self._ask("run", line=line))
+        return _reply(self._ask("run", line=line, columns=columns))
 
     def finish(self) -> Reply:
         """The input has ended."""
@@ -140,7 +140,7 @@ class RemoteShell:
 
 
 def _reply(result: dict[str, Any]) -> Reply:
-    return Reply(tuple(result["lines"]), result["ok"])
+    return Reply(tuple(result["lines"]), result["ok"], result["refresh_s"])
 
 
 def encode(message: object) -> bytes:

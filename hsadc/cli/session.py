@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator
 
+from hsadc.cli.assist import Assistant
+from hsadc.cli.caret import explain
 from hsadc.cli.commands import COMMANDS
+from hsadc.cli.pipe import Pipeline, read_pipeline, split_pipes
 from hsadc.cli.shell import CONSOLE, Choice, Completion, Login, Reply
 from hsadc.cli.show.shown import Shown
 from hsadc.config.commit import Device
 from hsadc.config.edits import Edit, Edits
-from hsadc.errors import AmbiguousCommand, CommandError, HsadcError, IncompleteCommand, UnknownCommand
-from hsadc.syntax.complete import Candidate, candidates, last_word
+from hsadc.errors import CommandError, ConfigError, HsadcError
 from hsadc.syntax.grammar import section_of
 from hsadc.syntax.load import check_line
-from hsadc.syntax.match import match, match_in, understand
+from hsadc.syntax.match import match, match_in
 from hsadc.syntax.nodes import Command, Node
-from hsadc.syntax.width import blank, cells
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,7 @@ class Session:
         device: what all sessions share.
         login: who sits there; configuration lines of a batch that follow one another are one transaction.
         page_length: lines on a page; None follows the window, 0 turns paging off.
+        page_width: cells that a line of a table may take; None follows the window, 0 cuts nothing.
         closed: True after `exit` in exec mode.
     """
 
@@ -45,6 +47,8 @@ class Session:
         self.device = device
         self.login = login
         self.page_length: int | None = None
+        self.page_width: int | None = None
+        self._window = self._refresh_s = 0
         self.closed = False
         self._mode = "exec"
         self._name = ""
@@ -68,6 +72,11 @@ class Session:
         return f"(config-{_PROMPTS[self._mode]})"
 
     @property
+    def block(self) -> tuple[str, str] | None:
+        """Section and name of the block that is open, `config` and no name outside of blocks; None in exec mode."""
+        return None if self._mode == "exec" else (self._mode, self._name)
+
+    @property
     def _roots(self) -> list[Node]:
         return [self.device.grammar.roots[m] for m in self._modes]
 
@@ -75,8 +84,14 @@ class Session:
     def _modes(self) -> tuple[str, ...]:
         return self.device.grammar.modes_of(self._mode)
 
-    def run(self, line: str) -> Reply:
+    @property
+    def width(self) -> int:
+        """Cells that a line of what is shown may take; 0 for any."""
+        return self.page_width if self._window and self.page_width is not None else self._window
+
+    def run(self, line: str, columns: int = 0) -> Reply:
         """Carry out one line."""
+        self._window, self._refresh_s = columns, 0
         return self._reply(line, lambda: self._run(line))
 
     def finish(self) -> Reply:
@@ -84,34 +99,49 @@ class Session:
         return self._reply("", self._commit)
 
     def _reply(self, line: str, work: Callable[[], Iterable[str]]) -> Reply:
+        printed: list[str] = []
         try:
-            return Reply(tuple(work()))
+            for answer in work():
+                printed.append(answer)  # noqa: PERF402  what was printed before an error is not lost
+            return Reply(tuple(printed), refresh_s=self._refresh_s)
         except CommandError as e:
-            return Reply(tuple(self._explain(e, line)), ok=False)
+            return Reply((*printed, *explain(e, self.prompt, line)), ok=False)
         except HsadcError as e:
-            return Reply((f"% Error: {e}",), ok=False)
+            return Reply((*printed, f"% Error: {e}"), ok=False)
         except Exception:
             log.exception("a bug: '%s ...' failed", " ".join(line.split()[:2]))  # not the whole line: it may hold a password
-            return Reply(("% Error: internal error, the log has the details; nothing else was done",), ok=False)
+            return Reply((*printed, "% Error: internal error, the log has the details; nothing else was done"), ok=False)
 
-    def _run(self, line: str) -> Iterable[str]:
+    def _run(self, line: str) -> Iterator[str]:
         text = line.strip()
         answer, self._saved = self._saved and text.lower() in ("y", "n", "yes", "no"), False
         if not text or text.startswith("!") or answer:  # some clients answer a question that `save` does not ask
-            return ()
+            return
         check_line(line)
-        depth, command = match_in(self._roots, line, match)
+        first, *stages = split_pipes(self._roots, line)
+        pipeline = read_pipeline(self.device.grammar.roots["pipe"], stages)
+        depth, command = match_in(self._roots, first, match)
         if command.name == "do_exec":
             command = command.args[0]
         if (move := self._MOVES.get(command.name)) is not None:
             move(self)
-            return ()
-        if (do := COMMANDS.get(command.name)) is not None:
-            warnings = self._commit()  # a batch's lines so far: what follows may save or show them
+        elif (do := COMMANDS.get(command.name)) is not None:
+            if pipeline.refresh_s and self.login.batch:
+                raise ConfigError("refresh", "it ends when a key is pressed, so it needs a terminal")
+            yield from self._commit()  # a batch's lines so far: what follows may save or show them
             self._saved = command.name == "save"
+            self._window, self._refresh_s = 0 if pipeline.filters or pipeline.file else self._window, pipeline.refresh_s
             printed = do(self, *command.args)
-            return [*warnings, *(printed.lines if isinstance(printed, Shown) else printed)]
-        return self._configure(command, in_block=self._mode not in ("exec", "config") and depth == 0)
+            yield from self._through(pipeline, printed) if isinstance(printed, Shown) else printed
+        else:
+            yield from self._configure(command, in_block=self._mode not in ("exec", "config") and depth == 0)
+
+    def _through(self, pipeline: Pipeline, shown: Shown) -> Iterable[str]:
+        lines = shown.json() if pipeline.as_json else pipeline.filter(list(shown.lines))
+        if pipeline.file is None:
+            return lines
+        self.device.files.write(pipeline.file, "".join(f"{line}\n" for line in lines))
+        return (f"{len(lines)} lines written to {pipeline.file}",)
 
     def _configure(self, command: Command, in_block: bool) -> Iterable[str]:
         """Carry out a configuration line: at once, or in a batch when its transaction ends."""
@@ -142,78 +172,27 @@ class Session:
 
     _MOVES = {"leave": leave, "to_exec": to_exec, "enter_config": _enter_config}  # noqa: RUF012  the class's own methods
 
-    def _explain(self, error: CommandError, line: str) -> list[str]:
-        margin = blank(self.prompt + line[: error.column])
-        if isinstance(error, AmbiguousCommand):
-            return [f"{margin}^-----{error}", f'% Ambiguous command: "{line.strip()}"']
-        if isinstance(error, IncompleteCommand):
-            return [f"{margin}^-----{error}", "% Incomplete command."]
-        return [f"{margin}^-----{error}", "% Invalid input detected at '^' marker."]
-
     def help(self, line: str) -> list[str]:
-        """What `?` prints: words only after a half-typed one, as IOS does, else with a line of help each."""
+        """What `?` prints."""
         try:
-            found = self._candidates(line)
+            return self._assistant.help(line)
         except CommandError as e:
-            return self._explain(e, line)
-        if not found:
-            return ["% Unrecognized command"]
-        if last_word(line) and not any(c.placeholder for c in found):
-            return ["  ".join(c.word for c in found)]
-        width = max(cells(c.word) for c in found)
-        return [f"  {c.word}{' ' * (width - cells(c.word))}  {c.text}".rstrip() for c in found]
+            return explain(e, self.prompt, line)
+        except HsadcError as e:
+            return [f"% Error: {e}"]
 
     def choices(self, line: str) -> list[Choice]:
         """What may stand at the end of the line; nothing when the line is wrong."""
-        try:
-            return [Choice(*c) for c in self._candidates(line)]
-        except CommandError:
-            return []
+        return self._assistant.choices(line)
 
     def complete(self, line: str) -> Completion:
-        """What TAB does: the rest of the only candidate, or what all candidates begin with."""
-        words = [c.word for c in self.choices(line) if not c.placeholder]
-        last = last_word(line)
-        if not words or (not last and len(words) > 1):
-            return Completion(words=tuple(words))
-        common = _common_beginning(words)
-        if len(words) == 1:
-            return Completion(len(last), common + " ")
-        if len(common) > len(last):
-            return Completion(len(last), common, tuple(words))
-        return Completion(words=tuple(words))
+        """What TAB does."""
+        return self._assistant.complete(line)
 
     def wrong_from(self, line: str) -> int | None:
-        """Where the line goes wrong; a last word that may still become right is not wrong."""
-        if not line.strip() or line.lstrip().startswith("!"):
-            return None
-        try:
-            check_line(line)
-            match_in(self._roots, line, understand)
-        except (IncompleteCommand, AmbiguousCommand):
-            return None
-        except CommandError as e:
-            half_typed = isinstance(e, UnknownCommand) and last_word(line) and e.column + len(last_word(line)) == len(line)
-            return None if half_typed and self.choices(line) else e.column
-        return None
+        """Where the line goes wrong."""
+        return self._assistant.wrong_from(line)
 
-    def _candidates(self, line: str) -> list[Candidate]:
-        """Of this mode; when there are none, of the modes around it."""
-        furthest: CommandError | None = None
-        for root in self._roots:
-            try:
-                if found := candidates(root, line, self.device.names):
-                    return found
-            except CommandError as e:
-                furthest = e if furthest is None or e.depth > furthest.depth else furthest
-        if furthest is not None:
-            raise furthest
-        return []
-
-
-def _common_beginning(words: Sequence[str]) -> str:
-    shortest, *others = sorted(words, key=len)
-    for n, c in enumerate(shortest):
-        if any(w[n] != c for w in others):
-            return shortest[:n]
-    return shortest
+    @property
+    def _assistant(self) -> Assistant:
+        return Assistant(self._roots, self.device.grammar.roots["pipe"], self.device.names)

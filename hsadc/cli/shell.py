@@ -25,10 +25,17 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a line printed; `ok` is False when it was refused, and then the lines say why."""
+    """What a line printed.
+
+    Attributes:
+        lines: the output.
+        ok: False when the line was refused; then the lines say why.
+        refresh_s: seconds after which it is to be carried out again, until somebody presses a key; 0 for never.
+    """
 
     lines: tuple[str, ...] = ()
     ok: bool = True
+    refresh_s: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +105,8 @@ class Shell(Protocol):
         """True after `exit` in exec mode."""
         ...
 
-    def run(self, line: str) -> Reply:
-        """Carry out one line; never raises for what the operator typed."""
+    def run(self, line: str, columns: int = 0) -> Reply:
+        """Carry out one line; never raises for what the operator typed. `columns`: the window's width in cells, 0 without one."""
         ...
 
     def finish(self) -> Reply:

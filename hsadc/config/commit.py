@@ -10,6 +10,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterable
 
+from hsadc.config.files import Files
 from hsadc.config.store import StartupFile
 from hsadc.config.validate import validate
 from hsadc.dataplane.dataplane import Dataplane
@@ -32,6 +33,7 @@ class Device:
         renderer: writes configurations as text.
         dataplane: None on a device that only keeps configurations (`--dataplane none`).
         startup: the startup-config's file.
+        files: the operators' files.
     """
 
     def __init__(self, grammar: Grammar, startup: StartupFile, dataplane: Dataplane | None) -> None:
@@ -39,6 +41,7 @@ class Device:
         self.renderer = Renderer(grammar)
         self.dataplane = dataplane
         self.startup = startup
+        self.files = Files(startup.path.parent / "files")
         self._running = Config()
         self._warnings: frozenset[str] = frozenset()
         self._lock = threading.Lock()

@@ -2,47 +2,77 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from hsadc.cli.show.table import table
+from hsadc.cli.show.shown import Shown
+from hsadc.cli.show.table import Row, table
 
 if TYPE_CHECKING:
     from hsadc.cli.session import Session
+    from hsadc.dataplane.bpf.records import TunnelCounters
 
-_RULE = ("Matched", "Matched bytes", "Copied", "Failed", "Fragments")
-_TUNNEL = ("Sent", "Sent bytes", "Split", "No route", "No neighbour", "Oversize", "Not IP", "Analyzer", "Refused")
+_RULE = {
+    "Virtual server": "name",
+    "Id": "id",
+    "Matched": "matched_packets",
+    "Matched bytes": "matched_bytes",
+    "Copied": "copied_packets",
+    "Failed": "failed_packets",
+    "Fragments": "fragmented_packets",
+}
+_TUNNEL = {
+    "Interface": "interface",
+    "Sent": "sent_packets",
+    "Sent bytes": "sent_bytes",
+    "Split": "split_packets",
+    "No route": "no_route_packets",
+    "No neighbour": "no_neighbour_packets",
+    "Oversize": "oversize_packets",
+    "Not IP": "not_ip_packets",
+    "Analyzer": "analyzer_packets",
+    "Refused": "refused_packets",
+}
 
 
-def do_show_mirror_counters(session: Session) -> Iterable[str]:
+def do_show_mirror_counters(session: Session) -> Shown:
     """In packets, unless bytes are said: what each virtual server's rule matched, and what became of the copies.
 
     A copy is counted once: as sent, or under the reason why it was dropped (all columns from `No route` on). Copies that were
     split count as sent, each piece once.
     """
     if (dataplane := session.device.dataplane) is None:
-        return ("The dataplane is off: nothing is mirrored.",)
+        return Shown({"virtual_servers": [], "tunnels": []}, ("The dataplane is off: nothing is mirrored.",))
     counters = dataplane.mirror_counters()
     names = {v.id: v.name for v in session.device.running.virtual_server.values()}
     rules = [
-        (names.get(number), number, r.matched_packets, r.matched_bytes, r.cloned, r.clone_failed, r.fragmented)
+        {
+            "name": names.get(number),
+            "id": number,
+            "matched_packets": r.matched_packets,
+            "matched_bytes": r.matched_bytes,
+            "copied_packets": r.cloned,
+            "failed_packets": r.clone_failed,
+            "fragmented_packets": r.fragmented,
+        }
         for number, r in sorted(counters.rules.items())
     ]
-    tunnels = [
-        (
-            name,
-            t.sent_packets,
-            t.sent_bytes,
-            t.split,
-            t.no_route,
-            t.no_neighbour,
-            t.oversize,
-            t.not_ip,
-            t.analyzer,
-            t.encapsulation,
-        )
-        for name, t in sorted(counters.tunnels.items())
-    ]
+    tunnels = [{"interface": name, **tunnel_counters(t)} for name, t in sorted(counters.tunnels.items())]
+    data = {"virtual_servers": rules, "tunnels": tunnels}
     if not rules and not tunnels:
-        return ("Nothing is mirrored.",)
-    return [*table(("Virtual server", "Id", *_RULE), rules), "", *table(("Interface", *_TUNNEL), tunnels)]
+        return Shown(data, ("Nothing is mirrored.",))
+    return Shown(data, [*table(_RULE, rules), "", *table(_TUNNEL, tunnels)])
+
+
+def tunnel_counters(counters: TunnelCounters) -> Row:
+    """What became of the copies for one tunnel interface."""
+    return {
+        "sent_packets": counters.sent_packets,
+        "sent_bytes": counters.sent_bytes,
+        "split_packets": counters.split,
+        "no_route_packets": counters.no_route,
+        "no_neighbour_packets": counters.no_neighbour,
+        "oversize_packets": counters.oversize,
+        "not_ip_packets": counters.not_ip,
+        "analyzer_packets": counters.analyzer,
+        "refused_packets": counters.encapsulation,
+    }

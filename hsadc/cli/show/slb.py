@@ -5,68 +5,115 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from hsadc.cli.show.table import table
+from hsadc.cli.show.shown import Shown, shown_table
+from hsadc.cli.show.table import Columns, Row, table
 from hsadc.errors import ConfigError
 from hsadc.intent.compile import reason_not_served
 from hsadc.model.title import title
+from hsadc.model.virtual_server import VirtualServer
 
 if TYPE_CHECKING:
     from hsadc.cli.session import Session
+    from hsadc.dataplane.haproxy_statistics import Counters
+
+_CARRIED = {"Sessions": "sessions", "Total": "sessions_total", "In bytes": "in_bytes", "Out bytes": "out_bytes"}
 
 
-def do_show_virtual_server(session: Session, name: str | None = None) -> Iterable[str]:
+def do_show_virtual_server(session: Session, name: str | None = None) -> Shown:
     """Virtual servers, whether they are in force, and what they have carried."""
     dataplane = session.device.dataplane
     statistics = dataplane.virtual_servers() if dataplane else {}
-    rows = []
-    for v in _chosen(session, "virtual_server", name):
-        c = statistics[v.id].clients if v.id in statistics else None
-        counted = (c.sessions_current, c.sessions_total, c.bytes_in, c.bytes_out) if c else (None,) * 4
-        address = f"{v.ip.address}:{v.ip.port}" if v.ip else None
-        reason = reason_not_served(v)
-        state = "up" if c and not reason else f"down ({reason or 'not served'})"
-        rows.append((v.name, v.id, v.type, address, state, v.server_pool, v.mirror_traffic, *counted))
-    head = ("Virtual server", "Id", "Type", "Address", "State", "Pool", "Mirror", "Sessions", "Total", "In bytes", "Out bytes")
-    return table(head, rows)
-
-
-def do_show_server_pool(session: Session, name: str | None = None) -> Iterable[str]:
-    """Server pools and their members."""
     rows = [
-        (p.name, p.load_balance, m.real_server, m.port, m.weight)
-        for p in _chosen(session, "server_pool", name)
-        for m in p.members.values() or (None,)
-        if m is not None
+        _virtual_server(v, statistics[v.id].clients if v.id in statistics else None)
+        for v in _chosen(session, "virtual_server", name)
     ]
-    return table(("Pool", "Load balance", "Real server", "Port", "Weight"), rows)
+    return shown_table("virtual_servers", _VIRTUAL_SERVER, rows, session.width)
 
 
-def do_show_real_server(session: Session, name: str | None = None) -> Iterable[str]:
+def _virtual_server(v: VirtualServer, counters: Counters | None) -> Row:
+    reason = reason_not_served(v) or (None if counters else "not served")
+    return {
+        "name": v.name,
+        "id": v.id,
+        "type": v.type,
+        "address": v.ip.address if v.ip else None,
+        "port": v.ip.port if v.ip else None,
+        "state": "down" if reason else "up",
+        "reason": reason,
+        "server_pool": v.server_pool,
+        "mirror_interface": v.mirror_traffic,
+        **_carried(counters),
+    }
+
+
+_VIRTUAL_SERVER: Columns = {
+    "Virtual server": "name",
+    "Id": "id",
+    "Type": "type",
+    "Address": lambda row: f"{row['address']}:{row['port']}" if row["address"] else None,
+    "State": lambda row: f"{row['state']} ({row['reason']})" if row["reason"] else row["state"],
+    "Pool": "server_pool",
+    "Mirror": "mirror_interface",
+    **_CARRIED,
+}
+
+
+def do_show_server_pool(session: Session, name: str | None = None) -> Shown:
+    """Server pools and their members."""
+    pools = [
+        {
+            "name": p.name,
+            "load_balance": p.load_balance,
+            "members": [{"real_server": m.real_server, "port": m.port, "weight": m.weight} for m in p.members.values()],
+        }
+        for p in _chosen(session, "server_pool", name)
+    ]
+    nobody = {"real_server": None, "port": None, "weight": None}
+    rows = [{**p, **member} for p in pools for member in p["members"] or (nobody,)]
+    return Shown({"server_pools": pools}, table(_SERVER_POOL, rows, session.width))
+
+
+_SERVER_POOL = {"Pool": "name", "Load balance": "load_balance", "Real server": "real_server", "Port": "port", "Weight": "weight"}
+
+
+def do_show_real_server(session: Session, name: str | None = None) -> Shown:
     """Real servers, and what each has carried for each virtual server."""
     dataplane = session.device.dataplane
-    servers = {v.id: v.name for v in session.device.running.virtual_server.values()}
-    carried: dict[str, list[tuple[str | None, Any]]] = {}
+    names = {v.id: v.name for v in session.device.running.virtual_server.values()}
+    carried: dict[str, list[Row]] = {}
     for number, statistics in (dataplane.virtual_servers() if dataplane else {}).items():
-        for real, counters in statistics.real_servers.items():
-            carried.setdefault(real, []).append((servers.get(number), counters))
-    rows: list[tuple[object, ...]] = []
-    for r in _chosen(session, "real_server", name):
-        for server, c in carried.get(r.name, [(None, None)]):
-            counted = (c.status, c.sessions_current, c.sessions_total, c.bytes_in, c.bytes_out) if c else (None,) * 5
-            rows.append((r.name, r.ip, r.port, r.weight, server, *counted))
-    head = (
-        "Real server",
-        "IP address",
-        "Port",
-        "Weight",
-        "Virtual server",
-        "Check",
-        "Sessions",
-        "Total",
-        "In bytes",
-        "Out bytes",
-    )
-    return table(head, rows)
+        for real, c in statistics.real_servers.items():
+            carried.setdefault(real, []).append(_served(names.get(number), c))
+    servers = [
+        {"name": r.name, "address": r.ip, "port": r.port, "weight": r.weight, "virtual_servers": carried.get(r.name, [])}
+        for r in _chosen(session, "real_server", name)
+    ]
+    rows = [{**server, **for_one} for server in servers for for_one in server["virtual_servers"] or (_served(None, None),)]
+    return Shown({"real_servers": servers}, table(_REAL_SERVER, rows, session.width))
+
+
+def _served(virtual_server: str | None, counters: Counters | None) -> Row:
+    return {"virtual_server": virtual_server, "check": counters.status if counters else None, **_carried(counters)}
+
+
+_REAL_SERVER = {
+    "Real server": "name",
+    "IP address": "address",
+    "Port": "port",
+    "Weight": "weight",
+    "Virtual server": "virtual_server",
+    "Check": "check",
+    **_CARRIED,
+}
+
+
+def _carried(counters: Counters | None) -> Row:
+    return {
+        "sessions": counters.sessions_current if counters else None,
+        "sessions_total": counters.sessions_total if counters else None,
+        "in_bytes": counters.bytes_in if counters else None,
+        "out_bytes": counters.bytes_out if counters else None,
+    }
 
 
 def _chosen(session: Session, section: str, name: str | None) -> Iterable[Any]:

@@ -35,11 +35,14 @@ class MemoryShell:
     def prompt(self) -> str:
         return f"{self.committed}{'(config)' if self.mode == 'config' else ''}#"
 
-    def run(self, line: str) -> Reply:
+    def run(self, line: str, columns: int = 0) -> Reply:
         self.ran.append(line)
         words = line.split()
         if words[:1] == ["show"]:
             return Reply(self._show(*words[1:]))
+        if words[:1] == ["watch"]:
+            self.columns = columns
+            return Reply((f"look {len(self.ran)}",), refresh_s=float(words[1]))
         if words and not self._do(words):
             at = len(line) - len(line.lstrip())
             caret = " " * (len(self.prompt) + at) + f"^-----unrecognized keyword {words[0]}"

@@ -17,8 +17,9 @@ from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
 from hsadc.cli.console import _completer, _lexer, run_console
-from hsadc.cli.line import MORE
+from hsadc.cli.line import AGAIN, MORE
 from hsadc.cli.remote import ControlError
+from hsadc.cli.shell import Reply
 
 
 class Paper(DummyOutput):
@@ -115,6 +116,23 @@ def test_paging_off(type_at, make_shell):
     printed = type_at(shell, "show lines 3000\r", rows=5)
     assert printed.count("line ") == 3000
     assert MORE not in printed
+
+
+def test_again_and_again_until_a_key_is_pressed(tmp_path, make_shell):
+    paper = Paper(24)
+    with create_pipe_input() as typed, create_app_session(input=typed, output=paper):
+
+        class Watched(type(make_shell())):
+            def run(self, line: str, columns: int = 0) -> Reply:
+                if len(self.ran) == 2:
+                    typed.send_text("xshow version\r\x04")
+                return super().run(line, columns)
+
+        shell = Watched()
+        typed.send_text("watch 0.001\r")
+        run_console(shell, tmp_path / "history")
+    assert shell.ran == ["watch 0.001", "watch 0.001", "watch 0.001", "show version"]
+    assert f"look 3\n{AGAIN}" in paper.printed
 
 
 def test_nothing_printed_is_obeyed_by_the_terminal(type_at, make_shell):

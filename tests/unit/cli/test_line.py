@@ -6,7 +6,7 @@ from collections import deque
 import pytest
 
 from hsadc.cli.batch import LINE_LIMIT
-from hsadc.cli.line import MORE, Pager, printable, serve_terminal
+from hsadc.cli.line import AGAIN, MORE, Pager, printable, serve_terminal
 
 UP, LEFT = "\x1b[A", "\x1b[D"
 
@@ -123,6 +123,32 @@ class TestServeTerminal:
         shell = make_shell()
         shell.page_length = 3
         assert f"line 2\r\n{MORE}" in serve(shell, "show lines 11\rqexit\r")
+
+    def test_again_and_again_until_a_key_is_pressed(self, make_shell):
+        class Watched(Wire):
+            async def read(self) -> str:
+                if self.written.count("look") == 3 and not self.typed:
+                    self.typed.extend(["xex", "it\r"])
+                return await super().read()
+
+        shell, wire = make_shell(), Watched("watch 0.001\r", silent=True)
+        asyncio.run(serve_terminal(shell, wire, deque()))
+        gone = AGAIN + "\b" * len(AGAIN) + " " * len(AGAIN) + "\b" * len(AGAIN)
+        assert wire.written.removeprefix("hsadc#watch 0.001\r\n").removesuffix("hsadc#exit\r\n") == "".join(
+            f"look {n}\r\n{gone}" for n in (1, 2, 3)
+        )
+        assert shell.ran == ["watch 0.001", "watch 0.001", "watch 0.001", "exit"]
+        assert shell.columns == 80
+
+    def test_who_watches_is_not_idle_and_may_hang_up(self, make_shell):
+        class Gone(Wire):
+            async def read(self) -> str:
+                await asyncio.sleep(0)
+                return await super().read() if self.typed or self.written.count("look") == 9 else await asyncio.Future()
+
+        shell, wire = make_shell(), Gone("watch 0.001\r")
+        asyncio.run(serve_terminal(shell, wire, deque(), idle_timeout_s=0.0001))
+        assert len(shell.ran) == 9
 
     def test_nothing_but_text_is_ever_written(self, make_shell):
         written = serve(make_shell(), f"show escape\r{UP}{LEFT}x\x03\x9b1m\x1b[2J\x07?\r", "show lines 9\r", "\t", "exit\r")

@@ -12,6 +12,7 @@ from wcwidth import wcswidth
 
 from hsadc.cli.session import Session
 from hsadc.cli.shell import Choice, Completion, Login
+from hsadc.errors import ApplyError
 from hsadc.syntax.grammar import load_grammar
 from tests.unit.config.memory import FULL, MemoryDataplane, adc, configure
 from tests.unit.syntax.test_nodes import everything
@@ -66,7 +67,7 @@ class TestPrompt:
         assert session.prompt == prompt
 
     def test_every_mode_has_one(self, session):
-        for mode in session.device.grammar.roots:
+        for mode in session.device.grammar.roots.keys() - {"pipe"}:
             session._mode, session._name = mode, "ethernet0/0"
             assert session.prompt.startswith("hsadc")
 
@@ -349,6 +350,17 @@ class TestHelp:
         assert session.help("show v") == ["version"]
         assert [c.word for c in session.choices("hostname ")] == ["WORD"]
         assert session.choices("xyz ") == []
+
+    def test_names_that_cannot_be_read_end_nothing(self, session, device, monkeypatch):
+        def refuse():
+            raise ApplyError("read the kernel's devices", "no buffer space available")
+
+        monkeypatch.setattr(device.dataplane, "inventory", refuse)
+        assert session.help("show interface ") == [
+            "% Error: read the kernel's devices: no buffer space available; nothing was changed"
+        ]
+        assert session.choices("show interface ") == []
+        assert session.complete("show interface ") == Completion()
 
     def test_choices_are_for_menus(self, session):
         assert session.choices("show v") == [Choice("version", "Version of the software")]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -12,9 +15,12 @@ from wcwidth import wcswidth
 from hsadc.cli.commands import COMMANDS
 from hsadc.cli.session import Session
 from hsadc.cli.show.table import table
+from hsadc.model.config import SECTIONS
 from tests.unit.config.memory import FULL, MemoryDataplane, adc, configure
 from tests.unit.syntax.strategies import names
+from tests.unit.syntax.test_nodes import everything
 
+GOLDEN = Path(__file__).parents[2] / "golden" / "show_keys.txt"
 COMMAND_LINES = {
     "show_running_config": "show running-config",
     "show_startup_config": "show startup-config",
@@ -27,6 +33,8 @@ COMMAND_LINES = {
     "show_server_pool": "show slb server-pool",
     "show_real_server": "show slb real-server",
     "show_mirror_counters": "show mirror counters",
+    "show_this": "show this",
+    "show_section": "show running-config slb",
 }
 
 
@@ -51,8 +59,16 @@ def served(tmp_path):
     return device
 
 
+def configuring(device, *lines):
+    """A session in configuration mode, where every show command works."""
+    session = Session(device)
+    for line in ("configure", *lines):
+        assert session.run(line).ok
+    return session
+
+
 def show(device, line):
-    reply = Session(device).run(f"show {line}")
+    reply = configuring(device).run(f"show {line}")
     assert reply.ok, reply.lines
     return list(reply.lines)
 
@@ -91,17 +107,17 @@ def test_all_of_them_are_here():
 @pytest.mark.parametrize("text", ["", FULL], ids=["empty", "full"])
 def test_each_answers_with_lines_that_can_be_printed(device, line, text):
     configure(device, text)
-    for printed in Session(device).run(line).lines:
+    for printed in configuring(device).run(line).lines:
         assert printed.isprintable()
         assert printed == printed.rstrip()
-    assert Session(device).run(line).ok
+    assert configuring(device).run(line).ok
 
 
 @pytest.mark.parametrize("line", COMMAND_LINES.values())
 def test_each_changes_nothing(device, line):
     configure(device, FULL)
     running = device.running
-    Session(device).run(line)
+    configuring(device).run(line)
     assert device.running is running
 
 
@@ -119,6 +135,77 @@ class TestConfiguration:
         assert show(kept, "configuration startup") == show(kept, "configuration")
         kept.startup.path.write_bytes(b"\xff")
         assert refused(kept, "startup-config")[0].endswith("not a text file: byte 0 is not UTF-8")
+
+
+class TestSection:
+    @pytest.mark.parametrize(
+        ("line", "heads"),
+        [
+            ("interface ethernet0/1", ["interface ethernet0/1"]),
+            ("interface", [f"interface {name}" for name in ("ethernet0/0", "ethernet0/1", "tunnel1", "tunnel2")]),
+            ("interface tun2", ["interface tunnel2"]),
+            ("tunnel gre", ['tunnel gre "隧道"', 'tunnel gre "spare"']),
+            ('tunnel gre "隧道"', ['tunnel gre "隧道"']),
+            ("slb virtual-server off", ['slb virtual-server "off" type tcp id 2']),
+            ("admin user", ['admin user "root"']),
+            ("ip route", ["ip route 0.0.0.0/0 10.0.0.254", "ip route 10.20.0.0/16 10.77.0.1"]),
+            ("app-profile a", ['app-profile "a" type http']),
+        ],
+    )
+    def test_the_blocks_of_a_kind_or_a_name_as_the_whole_has_them(self, kept, line, heads):
+        lines = show(kept, f"running-config {line}")
+        assert [text for text in lines if text[0] != " " and text != "exit"] == heads
+        assert show(kept, f"configuration {line}") == show(kept, f"configuration running {line}") == lines
+        whole = "\n".join(show(kept, "running-config"))
+        for block in "\n".join(lines).split("exit\n"):
+            assert block in whole
+
+    def test_every_section_can_be_shown(self, kept):
+        parts = {
+            node.form.slots[0].name
+            for node in everything(kept.grammar.roots["exec"])
+            if node.form and node.form.name == "show_section"
+        }
+        assert {f"part_{section}" for section in SECTIONS} <= parts
+
+    def test_all_of_load_balancing(self, kept):
+        lines = show(kept, "running-config slb")
+        assert "".join(lines) in "".join(show(kept, "running-config"))
+        assert {" ".join(text.split()[:2]) for text in lines if text.startswith("slb")} == {
+            "slb real-server",
+            "slb server-pool",
+            "slb virtual-server",
+        }
+
+    def test_one_that_is_not_there(self, kept):
+        assert refused(kept, "running-config slb server-pool x") == ('% Error: slb server-pool "x": there is no such object',)
+        assert refused(kept, "running-config interface ethernet0/9") == (
+            "% Error: interface ethernet0/9: there is no such object",
+        )
+
+    def test_as_data_it_is_that_part_of_the_whole(self, kept):
+        data = json.loads("\n".join(show(kept, "running-config slb real-server r | json")))
+        whole = json.loads("\n".join(show(kept, "running-config | json")))
+        assert data == {"real_server": {"r": whole["real_server"]["r"]}}
+
+    def test_this_block(self, kept):
+        session = configuring(kept, "tunnel gre spare")
+        assert session.run("show this").lines == ('tunnel gre "spare"', "exit")
+        session.run("key 9")
+        assert session.run("do show this").lines == ('tunnel gre "spare"', "  key 9", "exit")
+        assert json.loads("\n".join(session.run("show this | json").lines))["gre_tunnel"]["spare"]["key"] == 9
+        assert session.prompt == "edge(config-tunnel-gre)#"
+
+    def test_this_outside_of_blocks(self, kept):
+        assert configuring(kept).run("show this").lines == ('hostname "edge"', *show(kept, "running-config ip route"))
+        assert Session(kept).run("show this").lines == (
+            "% Error: show this: it shows what is being configured; here say: show running-config",
+        )
+
+    def test_this_block_that_another_session_deleted(self, kept):
+        session = configuring(kept, "slb server-pool empty")
+        configure(kept, "no slb server-pool empty")
+        assert session.run("show this").lines == ()
 
 
 class TestVersion:
@@ -240,9 +327,10 @@ class TestLoadBalancing:
 
     def test_pools(self, kept):
         lines = show(kept, "slb server-pool")
-        assert cells(lines, "Real server") == ["r", "服务器二"]
-        assert cells(lines, "Port") == ["8080", "-"]
-        assert cells(lines, "Weight") == ["9", "-"]
+        assert cells(lines, "Pool") == ["p", "p", "empty"]
+        assert cells(lines, "Real server") == ["r", "服务器二", "-"]
+        assert cells(lines, "Port") == ["8080", "-", "-"]
+        assert cells(lines, "Weight") == ["9", "-", "-"]
 
     def test_real_servers(self, served):
         lines = show(served, "slb real-server")
@@ -279,25 +367,42 @@ class TestMirror:
         assert served.dataplane.cleared == 1
 
 
+COLUMNS = {"Name": "name", "Number": "number", "Last": lambda row: row["last"]}
+
+
 class TestTable:
     def test_numbers_stand_on_the_right_and_names_on_the_left(self):
-        assert list(table(("Name", "N"), [("中文", 7), ("a", 1234), ("b", None)])) == [
+        rows = [{"name": "中文", "n": 7}, {"name": "a", "n": 1234}, {"name": ["b", "c"], "n": None}]
+        assert list(table({"Name": "name", "N": "n"}, rows)) == [
             "Name     N",
             "----------",
             "中文     7",
             "a     1234",
-            "b        -",
+            "b c      -",
         ]
 
     def test_without_rows(self):
-        assert list(table(("Name", "N"), [])) == ["Name  N", "-------"]
+        assert list(table({"Name": "name", "N": "n"}, [])) == ["Name  N", "-------"]
+
+    def test_text_in_the_last_column_is_cut_to_fit(self):
+        rows = [{"name": "abcdef", "text": "中文中文"}, {"name": "x", "text": "short"}]
+        assert list(table({"Name": "name", "Text": "text"}, rows, 14)) == [
+            "Name    Text",
+            "--------------",
+            "abcdef  中文~",
+            "x       short",
+        ]
+        assert list(table({"Name": "name", "Text": "text"}, rows, 3))[2] == "abcdef  中~"
+
+    def test_numbers_are_never_cut(self):
+        assert list(table({"Number": "n"}, [{"n": 123456789}], 3))[2] == "123456789"
 
     words = names.map(lambda name: f"x{name}")  # a column of digits stands on the right
 
     @settings(max_examples=100, deadline=None)
     @given(st.lists(st.tuples(words, st.none() | st.integers(0, 10**12), words), min_size=1, max_size=5))
     def test_each_column_begins_and_ends_where_its_head_does(self, rows):
-        head, rule, *lines = table(("Name", "Number", "Last"), rows)
+        head, rule, *lines = table(COLUMNS, [dict(zip(("name", "number", "last"), row, strict=True)) for row in rows])
         first = max(wcswidth(str(cell)) for cell in ("Name", *(r[0] for r in rows)))
         numbers = [r[1] for r in rows if r[1] is not None]
         second, side = max(map(len, map(str, ["Number", *numbers]))), ">" if numbers else "<"
@@ -307,3 +412,70 @@ class TestTable:
             blanks = " " * (first - wcswidth(name))
             shown = "-" if number is None else number
             assert line == f"{name}{blanks}  {shown:{side}{second}}  {last}".rstrip()
+
+    @settings(max_examples=100, deadline=None)
+    @given(st.lists(st.tuples(words, words), min_size=1, max_size=5), st.integers(1, 60))
+    def test_what_can_be_cut_fits(self, rows, width):
+        lines = list(table({"A": "a", "B": "b"}, [{"a": a, "b": b} for a, b in rows], width))
+        assert all(wcswidth(line) <= max(width, wcswidth(lines[1])) for line in lines)
+        least = max(wcswidth(a) for a, _ in rows) + 3
+        assert wcswidth(lines[1]) <= max(width, least)
+
+
+def keys(data, path=""):
+    """Each key of the data, with the keys that lead there; `[]` stands for the entries of a list, `*` for names."""
+    if isinstance(data, list):
+        return {found for entry in data for found in keys(entry, f"{path}[]")}
+    if not isinstance(data, dict):
+        return {path}
+    named = path.rpartition(".")[2] in SECTIONS
+    return {found for key, value in data.items() for found in keys(value, f"{path}.{'*' if named else key}")} or {path}
+
+
+class TestJson:
+    @pytest.mark.parametrize("line", COMMAND_LINES.values())
+    def test_each_has_it_and_it_is_an_object(self, device, line):
+        for text in ("", FULL):
+            configure(device, text)
+            assert isinstance(json.loads("\n".join(show(device, f"{line.removeprefix('show ')} | json"))), dict)
+
+    def test_the_keys_stay_as_they_are(self, served):
+        lines = [
+            f"{line}: {key.removeprefix('.')}"
+            for line in COMMAND_LINES.values()
+            if line not in ("show startup-config", "show running-config slb")  # as the running one
+            for key in sorted(keys(json.loads("\n".join(configuring(served).run(f"{line} | json").lines))))
+        ]
+        if os.environ.get("HSADC_REWRITE_GOLDEN"):
+            GOLDEN.write_text("\n".join(lines) + "\n")
+        assert lines == GOLDEN.read_text().splitlines()
+
+    def test_values_keep_their_kind(self, served):
+        (row, _) = json.loads("\n".join(show(served, "slb virtual-server | json")))["virtual_servers"]
+        assert (row["name"], row["address"], row["port"], row["state"], row["reason"]) == ("网站", "10.0.0.1", 80, "up", None)
+        assert "网站" in "".join(show(served, "slb virtual-server | json"))
+
+    def test_the_running_configuration_by_the_names_of_its_fields(self, served):
+        config = json.loads("\n".join(show(served, "running-config | json")))
+        assert config["hostname"] == "edge"
+        assert config["virtual_server"]["网站"]["ip"] == {"address": "10.0.0.1", "port": 80}
+        assert config["routes"][0] == {"destination": "0.0.0.0/0", "next_hop": "10.0.0.254", "distance": 1}
+        assert config["server_pool"]["p"]["members"][1] == {"real_server": "服务器二", "port": None, "weight": None}
+        assert config["ethernet"]["ethernet0/0"]["secondary_addresses"] == ["10.0.1.1/24"]
+
+
+class TestWidth:
+    def test_of_the_window_or_as_the_operator_says(self, kept):
+        configure(kept, "interface ethernet0/0\ndescription 上联 uplink to the internet")
+        session = Session(kept)
+        wide = session.run("show interface").lines
+        assert session.run("show interface", 300).lines == wide
+        narrow = session.run("show interface", 78).lines
+        assert narrow[2].endswith("上联 uplin~")
+        session.run("terminal width 0")
+        assert session.run("show interface", 78).lines == wide
+        session.run("terminal width 78")
+        assert session.run("show interface", 300).lines == narrow
+
+    def test_pipes_see_all_of_it(self, kept):
+        assert len(Session(kept).run("show interface | include uplink", 60).lines) == 1
