@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from hsadc.cli.commands import COMMANDS
+from hsadc.cli.configuration import COMMITS
 from hsadc.cli.shell import CONSOLE, Choice, Completion, Login, Reply
 from hsadc.cli.show.shown import Shown
 from hsadc.config.commit import Device
 from hsadc.config.edits import Edit, Edits
-from hsadc.errors import AmbiguousCommand, CommandError, HsadcError, IncompleteCommand, UnknownCommand
+from hsadc.config.lock import Author
+from hsadc.errors import AmbiguousCommand, CommandError, ConfigError, HsadcError, IncompleteCommand, UnknownCommand, WrongFile
 from hsadc.syntax.complete import Candidate, candidates, last_word
 from hsadc.syntax.grammar import section_of
 from hsadc.syntax.load import check_line
@@ -39,6 +41,8 @@ class Session:
         login: who sits there; configuration lines of a batch that follow one another are one transaction.
         page_length: lines on a page; None follows the window, 0 turns paging off.
         closed: True after `exit` in exec mode.
+        author: the session, as the one that changes the configuration.
+        edits: its lines that are not in force yet.
     """
 
     def __init__(self, device: Device, login: Login = CONSOLE) -> None:
@@ -49,15 +53,16 @@ class Session:
         self._mode = "exec"
         self._name = ""
         self._saved = False
-        self._edits = Edits(device)
+        self.author = Author(str(login).strip())
+        self.edits = Edits(device, self.author)
 
     @property
     def prompt(self) -> str:
-        """The host name, cut to 16 characters, and the mode: `hsadc(config-if-eth0/0)#`."""
+        """The host name, cut to 16 characters, and the mode: `hsadc(config-if-eth0/0)#`, in a transaction `hsadc[TRN](config)#`."""
         host = self.device.running.hostname
         if len(host) > HOSTNAME_SHOWN:
             host = host[:HOSTNAME_SHOWN] + "~"
-        return f"{host}{self._mode_shown()}#"
+        return f"{host}{'[TRN]' if self.edits.in_transaction else ''}{self._mode_shown()}#"
 
     def _mode_shown(self) -> str:
         if self._mode in ("exec", "config"):
@@ -80,43 +85,53 @@ class Session:
         return self._reply(line, lambda: self._run(line))
 
     def finish(self) -> Reply:
-        """The input has ended: a batch's transaction is committed now."""
-        return self._reply("", self._commit)
+        """The input has ended: a batch's lines are committed now, those of a transaction only when it was told so."""
+        return self._reply("", self._finish)
+
+    def close(self) -> None:
+        """The login has ended, however: what is not committed is forgotten, and others may change the configuration."""
+        self.edits.discard()
 
     def _reply(self, line: str, work: Callable[[], Iterable[str]]) -> Reply:
+        printed: list[str] = []
         try:
-            return Reply(tuple(work()))
+            for answer in work():
+                printed.append(answer)  # noqa: PERF402  what was printed before an error is not lost
+            return Reply(tuple(printed))
         except CommandError as e:
-            return Reply(tuple(self._explain(e, line)), ok=False)
+            return Reply((*printed, *self._explain(e, line)), ok=False)
+        except WrongFile as e:
+            return Reply((*printed, *e.mistakes, f"% Error: {e.summary}; nothing was changed"), ok=False)
         except HsadcError as e:
-            return Reply((f"% Error: {e}",), ok=False)
+            return Reply((*printed, f"% Error: {e}"), ok=False)
         except Exception:
             log.exception("a bug: '%s ...' failed", " ".join(line.split()[:2]))  # not the whole line: it may hold a password
-            return Reply(("% Error: internal error, the log has the details; nothing else was done",), ok=False)
+            return Reply((*printed, "% Error: internal error, the log has the details; nothing else was done"), ok=False)
 
-    def _run(self, line: str) -> Iterable[str]:
+    def _run(self, line: str) -> Iterator[str]:
         text = line.strip()
         answer, self._saved = self._saved and text.lower() in ("y", "n", "yes", "no"), False
         if not text or text.startswith("!") or answer:  # some clients answer a question that `save` does not ask
-            return ()
+            return
         check_line(line)
         depth, command = match_in(self._roots, line, match)
         if command.name == "do_exec":
             command = command.args[0]
         if (move := self._MOVES.get(command.name)) is not None:
-            move(self)
-            return ()
-        if (do := COMMANDS.get(command.name)) is not None:
-            warnings = self._commit()  # a batch's lines so far: what follows may save or show them
+            yield from move(self) or ()
+        elif (do := COMMANDS.get(command.name)) is not None:
+            if command.name not in COMMITS and not self.edits.in_transaction:
+                yield from self._commit()  # a batch's lines so far: what follows may save or show them
             self._saved = command.name == "save"
             printed = do(self, *command.args)
-            return [*warnings, *(printed.lines if isinstance(printed, Shown) else printed)]
-        return self._configure(command, in_block=self._mode not in ("exec", "config") and depth == 0)
+            yield from printed.lines if isinstance(printed, Shown) else printed
+        else:
+            yield from self._configure(command, in_block=self._mode not in ("exec", "config") and depth == 0)
 
     def _configure(self, command: Command, in_block: bool) -> Iterable[str]:
-        """Carry out a configuration line: at once, or in a batch when its transaction ends."""
-        self._edits.add(Edit((self._mode, self._name) if in_block else None, command))
-        warnings = () if self.login.batch else self._commit()
+        """Carry out a configuration line: at once, or when the batch or the transaction ends."""
+        self.edits.add(Edit((self._mode, self._name) if in_block else None, command))
+        warnings = () if self.login.batch or self.edits.in_transaction else self._commit()
         section = section_of(command.name)
         if section is not None and not command.negated:
             self._mode, self._name = section, command.args[0]
@@ -125,13 +140,27 @@ class Session:
         return warnings
 
     def _commit(self) -> Iterable[str]:
-        return [f"Warning: {w}" for w in self._edits.commit()]
+        return [f"Warning: {w}" for w in self.edits.commit().warnings]
 
-    def leave(self) -> None:
-        """`exit`: one mode up; out of exec mode it ends the session."""
-        if self._mode == "exec":
-            self.closed = True
-        self._mode, self._name = ("exec" if self._mode in ("exec", "config") else "config"), ""
+    def _finish(self) -> Iterable[str]:
+        if not self.edits.in_transaction:
+            return self._commit()
+        raise ConfigError("", f"the transaction was not committed: its {self.edits.discard()} lines are discarded")
+
+    def leave(self) -> Iterable[str]:
+        """`exit`: one mode up; out of exec mode it ends the session, and a transaction that is open."""
+        if self._mode != "exec":
+            self._mode, self._name = ("exec" if self._mode == "config" else "config"), ""
+            return ()
+        self.closed = True
+        if not self.edits.in_transaction:
+            return ()
+        return (f"The transaction was not committed: its {self.edits.discard()} lines are discarded",)
+
+    def leave_block(self) -> None:
+        """To configuration mode out of a block, which may be gone."""
+        if self._mode != "exec":
+            self._mode, self._name = "config", ""
 
     def to_exec(self) -> None:
         """`end`, Ctrl-Z: to exec mode."""

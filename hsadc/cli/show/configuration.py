@@ -1,4 +1,4 @@
-"""`show running-config`, `show startup-config`: configurations as text."""
+"""`show running-config` and its like: configurations as text."""
 
 from __future__ import annotations
 
@@ -15,6 +15,16 @@ def do_show_running_config(session: Session) -> Iterable[str]:
 
 
 def do_show_startup_config(session: Session) -> Iterable[str]:
-    """The configuration that is read at start."""
-    text = session.device.startup.read()
-    return ("startup-config is not present",) if text is None else text.splitlines()
+    """The configuration that is read at start, without the line that says who saved it."""
+    saved = session.device.archive.startup()
+    return ("startup-config is not present",) if saved is None else saved.text.splitlines()
+
+
+def do_show_candidate(session: Session) -> Iterable[str]:
+    """What would be in force after a commit now; without a transaction that is the configuration in force."""
+    return session.device.renderer.config(session.edits.candidate())
+
+
+def do_show_backup(session: Session, number: int) -> Iterable[str]:
+    """A backup, without the line that says who saved it."""
+    return session.device.archive.backup(number).text.splitlines()
