@@ -96,6 +96,25 @@ class Conflict(ConfigError):
     """Two settings that cannot both be in force."""
 
 
+class Locked(ConfigError):
+    """Another session alone may change the configuration now."""
+
+
+class WrongFile(ConfigError):
+    """A file of commands has mistakes; its text is the first one.
+
+    Attributes:
+        mistakes: a line for each of them with its place, or for the first ones.
+        summary: how many there are.
+    """
+
+    def __init__(self, path: str, mistakes: Sequence[str], number: int) -> None:
+        more = f" (and {number - 1} more)" if number > 1 else ""
+        super().__init__("", mistakes[0] + more)
+        self.mistakes = tuple(mistakes)
+        self.summary = f"{path} has {number} mistakes" if number > 1 else f"{path} has a mistake"
+
+
 class ApplyError(HsadcError):
     """The kernel or HAProxy refused; what had been done was undone and the running-config is as before.
 

@@ -10,11 +10,25 @@ from collections.abc import Callable, Iterable, Mapping
 from types import ModuleType
 from typing import Any
 
-from hsadc.cli import do
-from hsadc.cli.show import configuration, interface, mirror, route, section, slb, tunnel, version
+from hsadc.cli import configuration, do
+from hsadc.cli.show import configuration as show_configuration
+from hsadc.cli.show import difference, interface, mirror, record, route, section, slb, tunnel, version
 from hsadc.cli.show.shown import Shown
 
-_MODULES: tuple[ModuleType, ...] = (do, configuration, interface, mirror, route, section, slb, tunnel, version)
+_MODULES: tuple[ModuleType, ...] = (
+    do,
+    configuration,
+    show_configuration,
+    difference,
+    interface,
+    mirror,
+    record,
+    route,
+    section,
+    slb,
+    tunnel,
+    version,
+)
 
 
 def _collect() -> Mapping[str, Callable[..., Iterable[str] | Shown]]:

@@ -143,11 +143,11 @@ def _peer(connection: socket.socket) -> tuple[str, bool]:
     return name, uid in (0, os.geteuid()) or _group() in groups
 
 
-async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, shell: MakeShell) -> None:
+async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, make: MakeShell) -> None:
     """One connection."""
     thread = ThreadPoolExecutor(1, "control")  # a session with a thread of its own never waits for the commits of others
     try:
-        await _converse(reader, writer, shell, thread)
+        await _converse(reader, writer, make, thread)
     except ConnectionError:
         pass
     except ControlError as e:
@@ -164,18 +164,20 @@ async def _converse(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, make: MakeShell, thread: ThreadPoolExecutor
 ) -> None:
     user, allowed = _peer(writer.get_extra_info("socket"))
-    shell: Shell | None = None
-    while (request := await _next(reader)) is not None:
-        result = None
-        if not allowed:
-            raise ControlError(f"{user}: only root and the group {GROUP} may use the device")
-        if shell is None:
-            shell = make(Login(user, batch=bool(request.get("batch"))))
-        else:
-            result = await asyncio.get_running_loop().run_in_executor(thread, _call, shell, request)
-        state = {"prompt": shell.prompt, "page_length": shell.page_length, "closed": shell.closed}
-        writer.write(encode({**state, "result": result}))
-        await writer.drain()
+    if (request := await _next(reader)) is None:
+        return
+    if not allowed:
+        raise ControlError(f"{user}: only root and the group {GROUP} may use the device")
+    shell, result = make(Login(user, batch=bool(request.get("batch")))), None
+    try:
+        while request is not None:
+            state = {"prompt": shell.prompt, "page_length": shell.page_length, "closed": shell.closed}
+            writer.write(encode({**state, "result": result}))
+            await writer.drain()
+            if (request := await _next(reader)) is not None:
+                result = await asyncio.get_running_loop().run_in_executor(thread, _call, shell, request)
+    finally:
+        thread.submit(shell.close)  # after the line that may be running
 
 
 async def _next(reader: asyncio.StreamReader) -> dict[str, Any] | None:

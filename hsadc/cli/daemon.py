@@ -18,7 +18,6 @@ from hsadc.cli.remote import CONTROL_SOCKET
 from hsadc.cli.session import Session
 from hsadc.cli.shell import Login
 from hsadc.config.commit import Device
-from hsadc.config.store import StartupFile
 from hsadc.errors import ApplyError, ConfigError
 from hsadc.model.admin_user import AdminUser
 from hsadc.syntax.grammar import load_grammar
@@ -129,7 +128,11 @@ def _files(state_dir: Path) -> Path:
 
 
 def _shown_as_files(device: Device) -> Mapping[str, Callable[[], str]]:
-    return {"running-config": device.text, "startup-config": lambda: device.startup.read() or ""}
+    def startup() -> str:
+        saved = device.archive.startup()
+        return "" if saved is None else saved.text
+
+    return {"running-config": device.text, "startup-config": startup}
 
 
 async def _repair_now_and_then(device: Device) -> None:
@@ -148,10 +151,10 @@ async def _stop(device: Device) -> None:
 
 def _open_device(options: Options) -> Device:
     if options.dataplane == "none":
-        return Device(load_grammar(), StartupFile(options.startup_config), None)
+        return Device(load_grammar(), options.startup_config, options.state_dir, None)
     from hsadc.dataplane.dataplane import Dataplane
 
-    return Device(load_grammar(), StartupFile(options.startup_config), Dataplane(options.state_dir))
+    return Device(load_grammar(), options.startup_config, options.state_dir, Dataplane(options.state_dir))
 
 
 def _only_one_here(options: Options) -> AbstractContextManager[None]:

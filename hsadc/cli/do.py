@@ -9,12 +9,6 @@ if TYPE_CHECKING:
     from hsadc.cli.session import Session
 
 
-def do_save(session: Session, description: str | None = None) -> Iterable[str]:  # noqa: ARG001
-    """Save the running-config; never asks, so that scripts do not hang."""
-    session.device.save()
-    return ("Building configuration.", "Saving configuration is finished")
-
-
 def do_terminal_length(session: Session, lines: int) -> Iterable[str]:
     """Set the lines on a page for this session."""
     session.page_length = lines

@@ -97,6 +97,7 @@ async def serve_terminal(shell: Shell, terminal: Terminal, history: deque[str], 
     except EOFError:
         pass
     finally:
+        thread.submit(shell.close)  # after the line that may be running
         thread.shutdown(wait=False)
 
 

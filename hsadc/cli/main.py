@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from hsadc import __version__
-from hsadc.errors import HsadcError
+from hsadc.errors import ConfigError, HsadcError
 
 STATE_DIR = Path("/var/lib/hsadc")
 STARTUP_CONFIG = "startup.cfg"
@@ -106,6 +106,8 @@ def _write(line: str) -> None:
 def _daemon(options: argparse.Namespace) -> int:
     from hsadc.cli.daemon import Options, run_daemon
 
+    if options.startup_config is not None and not options.startup_config.exists():  # a misspelt name, more often than not
+        raise ConfigError("--startup-config", f"there is no file {options.startup_config}, an empty one will do")
     startup = options.startup_config or options.state_dir / STARTUP_CONFIG
     run_daemon(Options(options.state_dir, startup, options.ssh, options.dataplane))
     return 0

@@ -8,12 +8,14 @@ from collections.abc import Callable, Iterable, Iterator
 from hsadc.cli.assist import Assistant
 from hsadc.cli.caret import explain
 from hsadc.cli.commands import COMMANDS
+from hsadc.cli.configuration import COMMITS
 from hsadc.cli.pipe import Pipeline, read_pipeline, split_pipes
 from hsadc.cli.shell import CONSOLE, Choice, Completion, Login, Reply
 from hsadc.cli.show.shown import Shown
 from hsadc.config.commit import Device
 from hsadc.config.edits import Edit, Edits
-from hsadc.errors import CommandError, ConfigError, HsadcError
+from hsadc.config.lock import Author
+from hsadc.errors import CommandError, ConfigError, HsadcError, WrongFile
 from hsadc.syntax.grammar import section_of
 from hsadc.syntax.load import check_line
 from hsadc.syntax.match import match, match_in
@@ -41,6 +43,8 @@ class Session:
         page_length: lines on a page; None follows the window, 0 turns paging off.
         page_width: cells that a line of a table may take; None follows the window, 0 cuts nothing.
         closed: True after `exit` in exec mode.
+        author: the session, as the one that changes the configuration.
+        edits: its lines that are not in force yet.
     """
 
     def __init__(self, device: Device, login: Login = CONSOLE) -> None:
@@ -53,15 +57,16 @@ class Session:
         self._mode = "exec"
         self._name = ""
         self._saved = False
-        self._edits = Edits(device)
+        self.author = Author(str(login).strip())
+        self.edits = Edits(device, self.author)
 
     @property
     def prompt(self) -> str:
-        """The host name, cut to 16 characters, and the mode: `hsadc(config-if-eth0/0)#`."""
+        """The host name, cut to 16 characters, and the mode: `hsadc(config-if-eth0/0)#`; `hsadc[TRN]#` in a transaction."""
         host = self.device.running.hostname
         if len(host) > HOSTNAME_SHOWN:
             host = host[:HOSTNAME_SHOWN] + "~"
-        return f"{host}{self._mode_shown()}#"
+        return f"{host}{'[TRN]' if self.edits.in_transaction else ''}{self._mode_shown()}#"
 
     def _mode_shown(self) -> str:
         if self._mode in ("exec", "config"):
@@ -95,8 +100,12 @@ class Session:
         return self._reply(line, lambda: self._run(line))
 
     def finish(self) -> Reply:
-        """The input has ended: a batch's transaction is committed now."""
-        return self._reply("", self._commit)
+        """The input has ended: a batch's lines are committed now, those of a transaction only when it was told so."""
+        return self._reply("", self._finish)
+
+    def close(self) -> None:
+        """The login has ended, however: what is not committed is forgotten, and others may change the configuration."""
+        self.edits.discard()
 
     def _reply(self, line: str, work: Callable[[], Iterable[str]]) -> Reply:
         printed: list[str] = []
@@ -106,6 +115,8 @@ class Session:
             return Reply(tuple(printed), refresh_s=self._refresh_s)
         except CommandError as e:
             return Reply((*printed, *explain(e, self.prompt, line)), ok=False)
+        except WrongFile as e:
+            return Reply((*printed, *e.mistakes, f"% Error: {e.summary}; nothing was changed"), ok=False)
         except HsadcError as e:
             return Reply((*printed, f"% Error: {e}"), ok=False)
         except Exception:
@@ -124,11 +135,12 @@ class Session:
         if command.name == "do_exec":
             command = command.args[0]
         if (move := self._MOVES.get(command.name)) is not None:
-            move(self)
+            yield from move(self) or ()
         elif (do := COMMANDS.get(command.name)) is not None:
             if pipeline.refresh_s and self.login.batch:
                 raise ConfigError("refresh", "it ends when a key is pressed, so it needs a terminal")
-            yield from self._commit()  # a batch's lines so far: what follows may save or show them
+            if command.name not in COMMITS and not self.edits.in_transaction:
+                yield from self._commit()  # a batch's lines so far: what follows may save or show them
             self._saved = command.name == "save"
             self._window, self._refresh_s = 0 if pipeline.filters or pipeline.file else self._window, pipeline.refresh_s
             printed = do(self, *command.args)
@@ -144,9 +156,9 @@ class Session:
         return (f"{len(lines)} lines written to {pipeline.file}",)
 
     def _configure(self, command: Command, in_block: bool) -> Iterable[str]:
-        """Carry out a configuration line: at once, or in a batch when its transaction ends."""
-        self._edits.add(Edit((self._mode, self._name) if in_block else None, command))
-        warnings = () if self.login.batch else self._commit()
+        """Carry out a configuration line: at once, or when the batch or the transaction ends."""
+        self.edits.add(Edit((self._mode, self._name) if in_block else None, command))
+        warnings = () if self.login.batch or self.edits.in_transaction else self._commit()
         section = section_of(command.name)
         if section is not None and not command.negated:
             self._mode, self._name = section, command.args[0]
@@ -155,13 +167,27 @@ class Session:
         return warnings
 
     def _commit(self) -> Iterable[str]:
-        return [f"Warning: {w}" for w in self._edits.commit()]
+        return [f"Warning: {w}" for w in self.edits.commit().warnings]
 
-    def leave(self) -> None:
-        """`exit`: one mode up; out of exec mode it ends the session."""
-        if self._mode == "exec":
-            self.closed = True
-        self._mode, self._name = ("exec" if self._mode in ("exec", "config") else "config"), ""
+    def _finish(self) -> Iterable[str]:
+        if not self.edits.in_transaction:
+            return self._commit()
+        raise ConfigError("", f"the transaction was not committed: its {self.edits.discard()} lines are discarded")
+
+    def leave(self) -> Iterable[str]:
+        """`exit`: one mode up; out of exec mode it ends the session, and a transaction that is open."""
+        if self._mode != "exec":
+            self._mode, self._name = ("exec" if self._mode == "config" else "config"), ""
+            return ()
+        self.closed = True
+        if not self.edits.in_transaction:
+            return ()
+        return (f"The transaction was not committed: its {self.edits.discard()} lines are discarded",)
+
+    def leave_block(self) -> None:
+        """To configuration mode out of a block, which may be gone."""
+        if self._mode != "exec":
+            self._mode, self._name = "config", ""
 
     def to_exec(self) -> None:
         """`end`, Ctrl-Z: to exec mode."""

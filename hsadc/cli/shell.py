@@ -113,6 +113,10 @@ class Shell(Protocol):
         """The input has ended: the transaction of a batch is committed now."""
         ...
 
+    def close(self) -> None:
+        """The login has ended, also when the line was cut: what is not committed is forgotten. May take as long as `run`."""
+        ...
+
     def to_exec(self) -> None:
         """Ctrl-Z: back to exec mode, as `end`."""
         ...

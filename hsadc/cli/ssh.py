@@ -178,6 +178,7 @@ async def _serve_batch(shell: Shell, terminal: _Channel, command: str | None) ->
                 break
         await terminal.print(await run(thread, batch.finish))
     finally:
+        thread.submit(shell.close)  # after the line that may be running
         thread.shutdown(wait=False)
     return int(batch.failed)
 

@@ -9,12 +9,14 @@ from pathlib import Path
 
 from hsadc.config.store import read_text
 from hsadc.config.validate import validate
-from hsadc.errors import CommandError
+from hsadc.errors import CommandError, WrongFile
+from hsadc.model.config import Config
 from hsadc.syntax.grammar import Grammar
 from hsadc.syntax.load import load
 from hsadc.syntax.width import blank
 
 SHOWN = 160
+MISTAKES_TOLD = 10
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")  # a file from elsewhere does not get to drive the terminal
 
 
@@ -55,14 +57,33 @@ def check_file(grammar: Grammar, path: Path) -> list[Finding]:
     Raises:
         ConfigError: the file cannot be read, or is not text.
     """
-    loaded = load(grammar, read_text(path))
+    return _check(grammar, str(path), read_text(path), Config())[1]
+
+
+def checked(grammar: Grammar, source: str, text: str, base: Config | None = None) -> Config:
+    """The configuration that a text makes of `base`, an empty one unless given; `source` is the text's name in messages.
+
+    Raises:
+        WrongFile: it has mistakes, or what it makes is contradictory.
+    """
+    config, findings = _check(grammar, source, text, base or Config())
+    if findings:
+        lines = [next(f.lines()) for f in findings[:MISTAKES_TOLD]]
+        if more := len(findings) - len(lines):
+            lines.append(f"and {more} more")
+        raise WrongFile(source, lines, len(findings))
+    return config
+
+
+def _check(grammar: Grammar, source: str, text: str, base: Config) -> tuple[Config, list[Finding]]:
+    loaded = load(grammar, text, base)
     findings = []
     for mistake in loaded.mistakes:
         wrong_words = isinstance(mistake.error, CommandError)
         expected = mistake.error.expected if isinstance(mistake.error, CommandError) else ()
-        text = mistake.text if wrong_words else ""
-        findings.append(Finding(str(path), mistake.line, mistake.column, str(mistake.error), text, expected))
+        shown = mistake.text if wrong_words else ""
+        findings.append(Finding(source, mistake.line, mistake.column, str(mistake.error), shown, expected))
     if not findings:
-        for section, name, error in validate(loaded.config):
-            findings.append(Finding(str(path), loaded.places.get((section, name), 0), 1, str(error)))
-    return findings
+        for section, name, error in validate(loaded.config, base):
+            findings.append(Finding(source, loaded.places.get((section, name), 0), 1, str(error)))
+    return loaded.config, findings

@@ -1,4 +1,4 @@
-"""The transaction: the one place where syntax, intent and dataplane meet.
+"""The device: its configurations, and the transaction that changes the one in force.
 
 A commit validates the new configuration, compiles it for this machine, and makes the dataplane so; then it is the
 running-config. If anything refuses, the dataplane is as before and the running-config too.
@@ -8,89 +8,159 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
+from hsadc.config.archive import Archive
+from hsadc.config.check import checked
+from hsadc.config.clock import Clock
+from hsadc.config.confirm import Confirmation
 from hsadc.config.files import Files
-from hsadc.config.store import StartupFile
-from hsadc.config.validate import validate
+from hsadc.config.lock import Author, Lock, Transaction, Unconfirmed
+from hsadc.config.running import Committed, Running
+from hsadc.config.saved import Saved
 from hsadc.dataplane.dataplane import Dataplane
 from hsadc.dataplane.reconcile import Outcome
-from hsadc.errors import ApplyError, HsadcError
-from hsadc.intent.compile import compile_config
+from hsadc.errors import ApplyError
 from hsadc.model.config import SECTIONS, Config
 from hsadc.syntax.grammar import Grammar
-from hsadc.syntax.load import Loaded, load
 from hsadc.syntax.render import Renderer
 
 log = logging.getLogger(__name__)
 
+Change = Callable[[Config], Config]
+"""Makes the new configuration of the one that is running at the commit; raises CommandError or ConfigError."""
+
 
 class Device:
-    """What all logins share: the running-config, the startup-config and the dataplane.
+    """What all logins share: the configurations and the dataplane.
 
     Attributes:
         grammar: the words of the command line.
         renderer: writes configurations as text.
         dataplane: None on a device that only keeps configurations (`--dataplane none`).
-        startup: the startup-config's file.
+        archive: the startup-config and its backups.
         files: the operators' files.
+        lock: who alone may change the configuration now.
+        clock: the time.
     """
 
-    def __init__(self, grammar: Grammar, startup: StartupFile, dataplane: Dataplane | None) -> None:
+    def __init__(
+        self, grammar: Grammar, startup: Path, state_dir: Path, dataplane: Dataplane | None, clock: Clock | None = None
+    ) -> None:
+        """Nothing is read or touched yet.
+
+        Args:
+            grammar: the words of the command line.
+            startup: the startup-config's file.
+            state_dir: the folder of all other files; exists.
+            dataplane: None keeps configurations without applying them.
+            clock: this machine's unless another is given.
+        """
         self.grammar = grammar
         self.renderer = Renderer(grammar)
         self.dataplane = dataplane
-        self.startup = startup
-        self.files = Files(startup.path.parent / "files")
-        self._running = Config()
-        self._warnings: frozenset[str] = frozenset()
-        self._lock = threading.Lock()
+        self.archive = Archive(startup)
+        self.files = Files(state_dir / "files")
+        self.lock = Lock()
+        self.clock = clock or Clock()
+        self._running = Running(self.renderer, dataplane)
+        self._confirmation = Confirmation(state_dir / "confirm.cfg", self.clock, self.lock, self._expire)
+        self._mutex = threading.Lock()
         self._stopped = False
 
     @property
     def running(self) -> Config:
         """The configuration in force; a frozen value that never changes under its reader."""
-        return self._running
+        return self._running.config
 
-    def commit(self, change: Callable[[Config], Config]) -> tuple[str, ...]:
+    def commit(self, change: Change, author: Author, what: str, confirm_s: int | None = None) -> Committed:
         """Put the configuration that `change` makes of the running one in force.
 
         Commits follow one another: none loses what another has put in force.
 
-        Returns:
-            Warnings that were not there before, a line each.
+        Args:
+            change: is given the running-config.
+            author: whose change it is.
+            what: names it in the log, such as `batch of 3 lines`.
+            confirm_s: seconds after which all that was changed since is taken back, unless it is confirmed before.
 
         Raises:
+            Locked: another one has the configuration for himself.
             CommandError, ConfigError: by `change`, or because the result is contradictory or does not fit the machine.
-            ApplyError: the dataplane refused, or the device has been stopped.
+            ApplyError: the dataplane or the disk refused, or the device has been stopped.
         """
-        with self._lock:
-            if self._stopped:  # a session's thread may have waited for the lock while the device was stopped
-                raise ApplyError("commit", "the device is stopping")
-            new = change(self._running)
-            if new == self._running:
-                return ()
-            warnings = self._put_in_force(new)
-            fresh = [w for w in warnings if w not in self._warnings]
-            self._running, self._warnings = new, frozenset(warnings)
-            return tuple(fresh)
+        with self._alone():
+            self.lock.check(author)
+            new = change(self.running)
+            if confirm_s is None:
+                return self._become(new, f"{what} by {author}")
+            with self._confirmation.of(author, self.running, self.text, confirm_s):
+                return self._become(new, f"{what} by {author}, to be confirmed within {confirm_s} seconds")
+
+    def confirm(self, author: Author) -> None:
+        """Keep what waits to be confirmed. Any author may.
+
+        Raises:
+            ConfigError: nothing waits.
+            ApplyError: the disk refused; it still waits.
+        """
+        with self._alone():
+            self._confirmation.confirm()
+        log.info("configuration confirmed by %s", author)
+
+    def take_back(self, author: Author) -> Committed:
+        """Put the configuration before the unconfirmed commit in force. Any author may.
+
+        Raises:
+            ConfigError: nothing waits to be confirmed.
+            ApplyError: the dataplane or the disk refused; it still waits.
+        """
+        with self._alone():
+            return self._take_back(f"rollback of the unconfirmed commit by {author}")
+
+    def begin(self, author: Author) -> Transaction:
+        """Give an author the configuration for himself; who gets it ends it.
+
+        Raises:
+            Locked: another one has it.
+        """
+        with self._alone():
+            self.lock.check(author)
+            self.lock.transaction = Transaction(author, self.clock.now())
+            return self.lock.transaction
+
+    def end(self, transaction: Transaction, by: Author | None = None) -> None:
+        """Others may change the configuration again; `by` is who takes it from the transaction's author."""
+        with self._mutex:
+            transaction.ended_by = by
+            if self.lock.transaction is transaction:
+                self.lock.transaction = None
 
     def start(self) -> tuple[str, ...]:
         """Put the startup-config in force; what an earlier run left in the kernel is repaired or removed.
+
+        Where an earlier run ended before a commit was confirmed, the configuration before that commit is put in force instead.
 
         Returns:
             Warnings.
 
         Raises:
-            HsadcError: the startup-config is not right, or the dataplane refused it; then nothing is in force.
+            HsadcError: the configuration is not right, or the dataplane refused it; then nothing is in force.
         """
-        text = self.startup.read()
-        with self._lock:
-            config = self._whole(self.startup.path.name, load(self.grammar, text or ""))
-            warnings = self._put_in_force(config)
-            self._running, self._warnings = config, frozenset(warnings)
-            missing = (f"there is no {self.startup.path}: the device starts without a configuration",) if text is None else ()
-            return (*missing, *warnings)
+        base = self._confirmation.left_behind()
+        saved, source = (base, self._confirmation.path) if base else (self.archive.startup(), self.archive.path)
+        config = checked(self.grammar, source.name, saved.text if saved else "")
+        with self._alone():
+            warnings = self._running.enforce(config).warnings
+            if base is not None:
+                self._confirmation.forget()
+        if base is not None:
+            why = f"the commit of {base.by} at {base.time:%Y-%m-%d %H:%M:%S} UTC was not confirmed before the device stopped"
+            return (f"{why}: the configuration before it is in force", *warnings)
+        missing = () if saved else (f"there is no {source}: the device starts without a configuration",)
+        return (*missing, *warnings)
 
     def repair(self) -> None:
         """Put right what others have changed on the machine since the last commit, and log it.
@@ -98,7 +168,7 @@ class Device:
         Raises:
             ApplyError: the system refused.
         """
-        with self._lock:
+        with self._mutex:
             if self._stopped or self.dataplane is None:
                 return
             if (outcome := self.dataplane.repair()) != Outcome():
@@ -106,46 +176,78 @@ class Device:
 
     def stop(self) -> None:
         """Take everything out of force and leave the machine as it was found; nothing can be put in force afterwards."""
-        with self._lock:
+        with self._mutex:
             self._stopped = True
+            self._confirmation.stop()
             if self.dataplane is not None:
                 self.dataplane.stop()
 
-    def save(self) -> None:
-        """Write the running-config to the startup-config.
+    def save(self, author: Author, description: str | None = None) -> bool:
+        """Make the running-config the startup-config, and keep the one before it as a backup.
+
+        Returns:
+            False when it was the startup-config already, and nothing new is said about it.
 
         Raises:
+            ConfigError: a commit is not confirmed yet.
             ApplyError: the disk refused; the old one is as it was.
         """
-        with self._lock:
-            self.startup.write(self.text())
+        with self._alone():
+            self._confirmation.refuse_unconfirmed()
+            written = self.archive.save(Saved(self.text(), self.clock.now(), author.name, description))
+        if written:
+            log.info("configuration saved by %s", author)
+        return written
+
+    def delete_backup(self, number: int) -> None:
+        """Delete a backup; the older ones move up.
+
+        Raises:
+            DanglingReference: there is no such backup.
+            ApplyError: the disk refused.
+        """
+        with self._alone():
+            self.archive.delete(number)
 
     def text(self) -> str:
         """The running-config as text."""
-        return "".join(f"{line}\n" for line in self.renderer.config(self._running))
+        return "".join(f"{line}\n" for line in self.renderer.config(self.running))
 
     def names(self, kind: str) -> Iterable[str]:
-        """Names of a kind that exist now, for completion: of a section's objects, or of the machine's devices."""
+        """Names of a kind that exist now, for completion: of a section's objects, of the machine's devices, of files."""
         if kind in SECTIONS:
-            known = list(getattr(self._running, kind))
+            known = list(getattr(self.running, kind))
             return known + [p for p in self._ports() if kind == "ethernet" and p not in known]
+        if kind == "file":
+            return self.files.names()
+        if kind == "backup":
+            return [str(n) for n in range(len(self.archive.backups()))]
         return [d.name for d in self.dataplane.inventory().devices] if self.dataplane else []
 
     def _ports(self) -> list[str]:
         physical = sum(d.physical for d in self.dataplane.inventory().devices) if self.dataplane else 0
         return [f"ethernet0/{n}" for n in range(physical)]
 
-    def _put_in_force(self, config: Config) -> list[str]:
-        for _, _, error in validate(config, self._running):
-            raise error
-        if self.dataplane is None:
-            return []
-        compiled = compile_config(config, self.dataplane.inventory())
-        self.dataplane.apply(compiled.intent)
-        return [*compiled.warnings, *self.dataplane.warnings()]
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """One thread at a time, while the device runs."""
+        with self._mutex:
+            if self._stopped:  # a session's thread may have waited for its turn while the device was stopped
+                raise ApplyError("commit", "the device is stopping")
+            yield
 
-    @staticmethod
-    def _whole(source: str, loaded: Loaded) -> Config:
-        for mistake in loaded.mistakes:
-            raise HsadcError(f"{source}:{mistake.line}:{mistake.column}: {mistake.error}")
-        return loaded.config
+    def _become(self, new: Config, what: str) -> Committed:
+        committed = self._running.become(new)
+        if committed.changed:
+            log.info("configuration changed, %s: %s", committed, what)
+        return committed
+
+    def _take_back(self, what: str) -> Committed:
+        committed = self._become(self._confirmation.base, what)
+        self._confirmation.confirm()
+        return committed
+
+    def _expire(self, waiting: Unconfirmed) -> None:
+        with self._mutex:
+            if not self._stopped and self.lock.unconfirmed is waiting:
+                self._take_back(f"timed rollback, the commit of {waiting.author} was not confirmed")

@@ -1,26 +1,100 @@
-"""The operators' files: a flat folder in the state directory."""
+"""The operators' files: configurations to copy to and from, one flat folder of them."""
 
 from __future__ import annotations
 
+import re
+import threading
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
-from hsadc.config.store import StartupFile
-from hsadc.errors import ConfigError
+from hsadc.config.store import FOLDER_MODE, read_text, refusal, remove, write_text
+from hsadc.errors import ConfigError, DanglingReference
+
+SIZE_LIMIT_BYTES = 64 << 20
+_NAME = re.compile(r"[^./\x00-\x1f\x7f-\x9f][^/\x00-\x1f\x7f-\x9f]{0,62}")
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file of the folder.
+
+    Attributes:
+        name: up to 63 characters, none of them a slash; the first is no dot.
+        size_bytes: its size.
+        modified: when it was written last, in UTC.
+    """
+
+    name: str
+    size_bytes: int
+    modified: datetime
 
 
 class Files:
-    """The files of one folder, which is made with the first of them."""
+    """A folder of files, which is made when the first one is written. Threads may share it."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
+        self._mutex = threading.Lock()
 
-    def write(self, name: str, text: str) -> None:
-        """Make or replace a file.
+    def names(self) -> list[str]:
+        """The files' names in their order."""
+        return [file.name for file in self.list()]
+
+    def list(self) -> list[File]:
+        """The files in the order of their names.
 
         Raises:
-            ConfigError: the name cannot be one.
-            ApplyError: the disk refused; the old file is as it was.
+            ApplyError: the disk refused.
         """
-        if "/" in name or "\0" in name or name.startswith("."):
-            raise ConfigError(name, "a file's name has no '/', and begins with no '.'")
-        StartupFile(self._folder / name).write(text)
+        found = []
+        try:
+            for path in sorted(self.folder.iterdir()):
+                if _NAME.fullmatch(path.name) and path.is_file() and not path.is_symlink():
+                    stat = path.stat()
+                    found.append(File(path.name, stat.st_size, datetime.fromtimestamp(stat.st_mtime, UTC)))
+        except FileNotFoundError:  # no folder yet
+            return found
+        except OSError as e:
+            raise refusal(f"read {self.folder}", e) from e
+        return found
+
+    def read(self, name: str) -> str:
+        """A file's text.
+
+        Raises:
+            ConfigError: there is no such file, or it is not text.
+        """
+        return read_text(self._path_of(name))
+
+    def write(self, name: str, text: str) -> None:
+        """Make a file, or replace one.
+
+        Raises:
+            ConfigError: no file can have this name, or it is too large.
+            ApplyError: the disk refused; the old one is as it was.
+        """
+        if not _NAME.fullmatch(name):
+            raise ConfigError(f'file "{name}"', "a file's name has 1 to 63 characters, no slash, and no dot at its beginning")
+        if (size := len(text.encode())) > SIZE_LIMIT_BYTES:
+            raise ConfigError(f'file "{name}"', f"it would have {size} bytes, at most {SIZE_LIMIT_BYTES} are possible")
+        with self._mutex:
+            try:
+                self.folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
+            except OSError as e:
+                raise refusal(f"make {self.folder}", e) from e
+            write_text(self.folder / name, text)
+
+    def delete(self, name: str) -> None:
+        """Delete a file.
+
+        Raises:
+            ConfigError: there is no such file.
+            ApplyError: the disk refused.
+        """
+        remove(self._path_of(name))
+
+    def _path_of(self, name: str) -> Path:
+        if name not in self.names():
+            raise DanglingReference(f'file "{name}"', "there is no such file, `show files` lists them")
+        return self.folder / name

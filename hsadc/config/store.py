@@ -1,4 +1,4 @@
-"""The startup-config on disk: it is the old one or the new one, whole, whatever happens while it is written."""
+"""Configuration files on disk: a file is the old one or the new one, whole, whatever happens while it is written."""
 
 from __future__ import annotations
 
@@ -8,56 +8,68 @@ from pathlib import Path
 
 from hsadc.errors import ApplyError, ConfigError
 
-MODE = 0o600  # it holds password hashes
+MODE = 0o600  # configurations hold password hashes
+FOLDER_MODE = 0o700
 
 
-class StartupFile:
-    """The file that the device reads at start and `save` writes."""
+def write_text(path: Path, text: str) -> None:
+    """Put a text in a file's place: written beside, flushed to the disk, renamed, and the folder flushed too.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def read(self) -> str | None:
-        """Its text; None when there is none yet.
-
-        Raises:
-            ConfigError: it cannot be read, or is not text.
-        """
-        try:
-            return read_text(self.path)
-        except ConfigError as e:
-            if isinstance(e.__cause__, FileNotFoundError):
-                return None
-            raise
-
-    def write(self, text: str) -> None:
-        """Replace it: written beside, flushed to the disk, renamed, and the folder flushed too.
-
-        Raises:
-            ApplyError: the disk refused; the old file is as it was.
-        """
-        beside = self.path.with_name(f".{self.path.name}.new")
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            beside.unlink(missing_ok=True)  # of a save that was interrupted, or put there by somebody else
-            with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, MODE), "w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            beside.replace(self.path)
-            _flush_folder(self.path.parent)
-        except OSError as e:
-            with suppress(OSError):
-                beside.unlink(missing_ok=True)
-            raise ApplyError(f"save {self.path}", e.strerror or str(e)) from e
+    Raises:
+        ApplyError: the disk refused; the old file is as it was, unless only the last step failed.
+    """
+    try:
+        write_renamed(path, text)
+        flush_folder(path.parent)
+    except OSError as e:
+        raise refusal(f"write {path}", e) from e
 
 
-def _flush_folder(path: Path) -> None:
+def write_renamed(path: Path, text: str) -> None:
+    """As `write_text`, but the name is not flushed.
+
+    Raises:
+        OSError: the disk refused; the old file is as it was and nothing is left beside it.
+    """
+    beside = path.with_name(f".{path.name}.new")
+    beside.unlink(missing_ok=True)  # of a write that was interrupted, or put there by somebody else
+    try:
+        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, MODE), "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except OSError:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+        raise
+
+
+def remove(path: Path) -> None:
+    """Remove a file for good; one that is not there is fine.
+
+    Raises:
+        ApplyError: the disk refused.
+    """
+    try:
+        path.unlink(missing_ok=True)
+        flush_folder(path.parent)
+    except OSError as e:
+        raise refusal(f"delete {path}", e) from e
+
+
+def flush_folder(path: Path) -> None:
+    """Flush the names in a folder to the disk; raises OSError."""
     folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def refusal(step: str, error: OSError) -> ApplyError:
+    """The operator's line for what the disk refused."""
+    return ApplyError(step, error.strerror or str(error))
 
 
 def read_text(path: Path) -> str:

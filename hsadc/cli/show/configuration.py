@@ -19,7 +19,22 @@ def do_show_running_config(session: Session) -> Shown:
 
 
 def do_show_startup_config(session: Session) -> Shown:
-    """The configuration that is read at start."""
-    text = session.device.startup.read()
-    lines = ("startup-config is not present",) if text is None else text.splitlines()
-    return Shown(plain(load(session.device.grammar, text or "").config), lines)
+    """The configuration that is read at start, without the line that says who saved it."""
+    saved = session.device.archive.startup()
+    return _saved(session, "startup-config is not present", "") if saved is None else _saved(session, saved.text, saved.text)
+
+
+def do_show_candidate(session: Session) -> Shown:
+    """What would be in force after a commit now; without a transaction that is the configuration in force."""
+    candidate = session.edits.candidate()
+    return Shown(plain(candidate), session.device.renderer.config(candidate))
+
+
+def do_show_backup(session: Session, number: int) -> Shown:
+    """A backup, without the line that says who saved it."""
+    text = session.device.archive.backup(number).text
+    return _saved(session, text, text)
+
+
+def _saved(session: Session, shown: str, text: str) -> Shown:
+    return Shown(plain(load(session.device.grammar, text).config), shown.splitlines())

@@ -30,6 +30,7 @@ class MemoryShell:
         self.ran: list[str] = []
         self.started = threading.Event()
         self.may_go_on = threading.Event()
+        self.ended = threading.Event()
 
     @property
     def prompt(self) -> str:
@@ -84,6 +85,9 @@ class MemoryShell:
             return Reply(("% Error: this name is refused",), ok=False)
         self.committed = self.name
         return Reply()
+
+    def close(self) -> None:
+        self.ended.set()
 
     def to_exec(self) -> None:
         self.mode = "exec"

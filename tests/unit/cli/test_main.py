@@ -226,7 +226,7 @@ class TestDaemon:
         ("text", "message"),
         [
             ("hostname x\nnonsense\n", "hsadc: s.cfg:2:1: unrecognized keyword nonsense"),
-            ('interface tunnel1\ntunnel gre "x"\n', 'hsadc: interface tunnel1: tunnel gre "x" does not exist'),
+            ('interface tunnel1\ntunnel gre "x"\n', 'hsadc: s.cfg:1:1: interface tunnel1: tunnel gre "x" does not exist'),
         ],
     )
     def test_a_startup_config_that_is_wrong(self, tmp_path, text, message):
@@ -239,11 +239,18 @@ class TestDaemon:
         assert os.listdir(state) == ["lock"]
 
     def test_a_startup_config_elsewhere(self, start, tmp_path):
-        file = tmp_path / "elsewhere" / "s.cfg"
+        file = tmp_path / "s.cfg"
+        file.write_text("hostname elsewhere\n")
         daemon = start("--startup-config", str(file))
         with RemoteShell(daemon.socket) as shell:
             assert shell.run("save").ok
-        assert file.read_text() == ""
+        assert file.read_text().endswith(' (console)\nhostname "elsewhere"\n')
+
+    def test_a_startup_config_that_is_given_and_not_there(self, capsys, tmp_path):
+        """A misspelt name must not start a device without a configuration."""
+        path = tmp_path / "mispelt.cfg"
+        assert main(["daemon", "--dataplane", "none", "--state-dir", str(tmp_path), "--startup-config", str(path)]) == 1
+        assert one_line(capsys.readouterr().err) == f"hsadc: --startup-config: there is no file {path}, an empty one will do"
 
     def test_a_state_directory_that_cannot_be(self, capfd, tmp_path):
         (tmp_path / "file").write_text("")

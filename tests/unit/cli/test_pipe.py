@@ -182,7 +182,7 @@ class TestRedirect:
 
     @pytest.mark.parametrize("name", ["../x", "/etc/x", ".x"])
     def test_only_into_the_files_of_the_operators(self, session, name, tmp_path):
-        assert refused(session, f"show version | redirect {name}")[0].startswith(f"% Error: {name}: ")
+        assert refused(session, f"show version | redirect {name}")[0].startswith(f'% Error: file "{name}": ')
         assert not (tmp_path / "files").exists()
 
 

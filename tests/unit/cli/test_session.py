@@ -248,7 +248,7 @@ class TestSave:
     def test_it_saves_in_any_mode(self, session, device, line):
         run(session, "configure", "hostname x")
         assert run(session, line) == ["Building configuration.", "Saving configuration is finished"]
-        assert device.startup.read() == 'hostname "x"\n'
+        assert device.archive.startup().text == 'hostname "x"\n'
         assert session.prompt == "x(config)#"
 
     @pytest.mark.parametrize("answer", ["y", "Y", "n", "yes", "no", " y "])
@@ -262,9 +262,9 @@ class TestSave:
         refused(session, "y")
 
     def test_a_disk_that_refuses(self, session, device):
-        device.startup.path.mkdir()
+        device.archive.path.mkdir()
         (line,) = refused(session, "save")
-        assert line == f"% Error: save {device.startup.path}: Is a directory; nothing was changed"
+        assert line == f"% Error: save {device.archive.path}: Is a directory; nothing was changed"
 
 
 class TestBatch:
@@ -298,7 +298,7 @@ class TestBatch:
     def test_an_exec_command_after_lines_that_cannot_be_is_refused(self, batch, device):
         run(batch, "configure", "interface tunnel1", "tunnel gre nowhere")
         assert refused(batch, "save") == ['% Error: interface tunnel1: tunnel gre "nowhere" does not exist']
-        assert device.startup.read() is None
+        assert device.archive.startup() is None
 
     def test_warnings_come_with_the_commit(self, batch):
         run(batch, "configure", "ip route 10.20.0.0/16 10.77.0.1")
@@ -484,7 +484,7 @@ lines = st.lists(words, max_size=7).map(" ".join) | st.sampled_from([line for li
 @given(st.lists(lines, min_size=1, max_size=12), st.booleans())
 def test_whatever_is_typed_nothing_is_raised_and_what_is_refused_changes_nothing(tmp_path_factory, typed, batch):
     device = adc(tmp_path_factory.getbasetemp(), MemoryDataplane())
-    device.startup.write = lambda text: text.encode()
+    device.archive.save = lambda saved: saved.file_text().encode()
     session = Session(device, Login(batch=batch))
     session.run("configure")
     for line in typed:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import fields
+from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
 
 from hsadc.config.commit import Device as Adc
-from hsadc.config.store import StartupFile
+from hsadc.config.lock import Author
 from hsadc.dataplane.bpf.records import RuleCounters, TunnelCounters
 from hsadc.dataplane.haproxy_statistics import Counters, VirtualServerStatistics
 from hsadc.dataplane.haproxy_supervisor import HaproxyState
@@ -142,9 +143,50 @@ class MemoryDataplane:
         return HaproxyState(7, None, "2.8.25", 2, "exit status 139")
 
 
-def adc(folder: Path, dataplane: MemoryDataplane | None = None) -> Adc:
-    """A device with its startup-config in `folder`."""
-    return Adc(load_grammar(), StartupFile(folder / "startup.cfg"), dataplane)
+class MemoryAlarm:
+    def __init__(self, clock: MemoryClock, seconds: float, call: Callable[[], object]) -> None:
+        self._clock, self.due, self.call = clock, clock.seconds + seconds, call
+
+    @property
+    def remaining_s(self) -> int:
+        return int(max(self.due - self._clock.seconds, 0))
+
+    def cancel(self) -> None:
+        self._clock.alarms.discard(self)
+
+
+class MemoryClock:
+    """As `hsadc.config.clock.Clock`; its time passes when `wait` says so, and then its alarms call."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.alarms: set[MemoryAlarm] = set()
+
+    def now(self) -> datetime:
+        return NOON + timedelta(seconds=self.seconds)
+
+    def alarm(self, seconds: float, call: Callable[[], object]) -> MemoryAlarm:
+        alarm = MemoryAlarm(self, seconds, call)
+        self.alarms.add(alarm)
+        return alarm
+
+    def wait(self, seconds: float) -> None:
+        end = self.seconds + seconds
+        while due := [a for a in self.alarms if a.due <= end]:
+            first = min(due, key=lambda a: a.due)
+            self.alarms.remove(first)
+            self.seconds = max(self.seconds, first.due)
+            first.call()
+        self.seconds = end
+
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+ROOT = Author("root (console)")
+
+
+def adc(folder: Path, dataplane: MemoryDataplane | None = None, clock: MemoryClock | None = None) -> Adc:
+    """A device with its startup-config and all other files in `folder`."""
+    return Adc(load_grammar(), folder / "startup.cfg", folder, dataplane, clock)
 
 
 def configure(device: Adc, lines: str | Iterable[str]) -> tuple[str, ...]:
@@ -156,7 +198,7 @@ def configure(device: Adc, lines: str | Iterable[str]) -> tuple[str, ...]:
             apply_line(device.grammar, editor, line)
         return editor.config()
 
-    return device.commit(change)
+    return device.commit(change, ROOT, "configure").warnings
 
 
 FULL = """

@@ -16,7 +16,7 @@ from hsadc.errors import ApplyError, ConfigError, Conflict, DanglingReference, H
 from hsadc.intent.compile import Intent
 from hsadc.model.config import Config
 from hsadc.syntax.render import Renderer
-from tests.unit.config.memory import FULL, MemoryDataplane, adc, configure
+from tests.unit.config.memory import FULL, ROOT, MemoryDataplane, adc, configure
 from tests.unit.config.strategies import valid_configs
 
 NOWHERE = Path("/nonexistent")
@@ -131,18 +131,18 @@ def refused(device, plane, lines, fail_at):
 def test_a_commit_and_the_commit_of_the_old_one_are_as_before(first, second, fail_at):
     plane = MemoryDataplane()
     device = adc(NOWHERE, plane)
-    device.commit(lambda _: first)
+    device.commit(lambda _: first, ROOT, "x")
     before = device.running, plane.intent, plane.objects, device.text()
     plane.fail_at = fail_at
     try:
-        device.commit(lambda _: second)
+        device.commit(lambda _: second, ROOT, "x")
     except ApplyError:
         assert device.running is before[0]
         assert (plane.intent, plane.objects) == before[1:3]
     plane.fail_at = None
-    device.commit(lambda _: second)
+    device.commit(lambda _: second, ROOT, "x")
     assert device.running == second
-    device.commit(lambda _: first)
+    device.commit(lambda _: first, ROOT, "x")
     assert (device.running, plane.intent, plane.objects) == before[:3]
     plane.stop()
     assert not any(plane.objects.values())
@@ -237,12 +237,12 @@ class TestWarnings:
 
 class TestStart:
     def test_without_a_startup_config(self, device, plane):
-        assert device.start() == (f"there is no {device.startup.path}: the device starts without a configuration",)
+        assert device.start() == (f"there is no {device.archive.path}: the device starts without a configuration",)
         assert device.running == Config()
         assert plane.intent == Intent()
 
     def test_it_is_put_in_force(self, device, plane):
-        device.startup.write(FULL)
+        device.archive.path.write_text(FULL)
         warnings = device.start()
         assert len(warnings) == 2
         assert warnings[0] == TestWarnings.ROUTE
@@ -254,29 +254,29 @@ class TestStart:
         ("text", "message"),
         [
             ("hostname x\n  tunel gre x\n", "startup.cfg:2:3: unrecognized keyword tunel, did you mean 'tunnel'?"),
-            ('interface tunnel1\ntunnel gre "x"', 'interface tunnel1: tunnel gre "x" does not exist'),
+            ('interface tunnel1\ntunnel gre "x"', 'startup.cfg:1:1: interface tunnel1: tunnel gre "x" does not exist'),
             ("interface ethernet0/9\nexit", "interface ethernet0/9: this machine has no such interface"),
             ("show version", "startup.cfg:1:1: unrecognized keyword show"),
             ("hostname x\0", "startup.cfg:1:11: the character '\\x00' cannot be part of a configuration: is this a text file?"),
         ],
     )
     def test_what_is_wrong_is_one_line_and_nothing_is_in_force(self, device, plane, text, message):
-        device.startup.path.write_text(text)
+        device.archive.path.write_text(text)
         with pytest.raises(HsadcError) as caught:
             device.start()
         assert str(caught.value).startswith(message)
         assert "\n" not in str(caught.value)
         assert device.running == Config()
         assert plane.intent == Intent()
-        assert device.startup.path.read_text() == text
+        assert device.archive.path.read_text() == text
 
     def test_a_folder_in_its_place(self, device):
-        device.startup.path.mkdir()
+        device.archive.path.mkdir()
         with pytest.raises(ConfigError, match="Is a directory"):
             device.start()
 
     def test_a_dataplane_that_refuses(self, device, plane):
-        device.startup.write("interface ethernet0/0\nmtu 1400\n")
+        device.archive.path.write_text("interface ethernet0/0\nmtu 1400\n")
         plane.fail_at = 0
         with pytest.raises(ApplyError):
             device.start()
@@ -288,13 +288,13 @@ class TestStart:
 def test_what_is_saved_is_what_a_start_brings_back(tmp_path_factory, config):
     folder = tmp_path_factory.mktemp("state")
     first = adc(folder, MemoryDataplane())
-    first.commit(lambda _: config)
-    first.save()
+    first.commit(lambda _: config, ROOT, "x")
+    first.save(ROOT)
     second = adc(folder, MemoryDataplane())
     second.start()
     assert second.running == first.running
     assert second.dataplane.intent == first.dataplane.intent
-    assert second.text() == first.startup.path.read_text() == "\n".join([*Renderer(first.grammar).config(config), ""])
+    assert second.text() == first.archive.startup().text == "\n".join([*Renderer(first.grammar).config(config), ""])
 
 
 def test_stop_takes_everything_out_of_force(device, plane):

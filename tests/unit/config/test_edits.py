@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from hsadc.config.edits import Edit, Edits
+from hsadc.config.running import Committed
 from hsadc.errors import ApplyError, ConfigError, DanglingReference
 from hsadc.syntax.match import match, match_in
-from tests.unit.config.memory import MemoryDataplane, adc, configure
+from tests.unit.config.memory import ROOT, MemoryDataplane, adc, configure
 
 
 @pytest.fixture
@@ -17,7 +18,7 @@ def device(tmp_path):
 
 @pytest.fixture
 def edits(device):
-    return Edits(device)
+    return Edits(device, ROOT)
 
 
 def edit(device, line, block=None):
@@ -47,7 +48,7 @@ def test_nothing_is_in_force_before_the_commit_and_all_is_after_it(device, edits
 
 def test_a_commit_of_nothing(device, edits):
     running = device.running
-    assert edits.commit() == ()
+    assert edits.commit() == Committed()
     assert device.running is running
 
 
@@ -107,7 +108,7 @@ def test_all_or_nothing(device, edits, meanwhile):
         edits.commit()
     assert device.running is running
     device.dataplane.fail_at = None
-    assert edits.commit() == ()
+    assert edits.commit() == Committed()
     assert device.running is running, "what was refused is not tried again behind the operator's back"
 
 
@@ -164,7 +165,7 @@ def test_a_head_makes_again_what_others_deleted(device, edits):
 
 
 def test_two_transactions_at_once(device):
-    first, second = Edits(device), Edits(device)
+    first, second = Edits(device, ROOT), Edits(device, ROOT)
     add(first, device, 'slb real-server "a"')
     add(second, device, 'slb real-server "b"')
     add(second, device, "weight 2", B)

@@ -1,0 +1,150 @@
+"""Commands that save, copy and replace configurations, and those of transactions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from hsadc.config.check import checked
+from hsadc.errors import ConfigError
+
+if TYPE_CHECKING:
+    from hsadc.cli.session import Session
+    from hsadc.config.commit import Change
+    from hsadc.config.running import Committed
+
+COMMITS = frozenset({"commit", "commit_confirmed", "commit_transaction", "rollback_transaction"})
+"""Rules of the commands that decide themselves what becomes of a batch's lines so far."""
+
+_NO_TRANSACTION = "no transaction is open, `exec configuration start` begins one"
+
+
+def do_save(session: Session, description: str | None = None) -> Iterable[str]:
+    """Save the running-config; never asks, so that scripts do not hang."""
+    if session.device.save(session.author, description):
+        return ("Building configuration.", "Saving configuration is finished")
+    return ("Building configuration.", "Saving configuration is finished: it was saved already")
+
+
+def do_delete_backup(session: Session, number: int) -> Iterable[str]:
+    """Delete a backup; older ones move up."""
+    session.device.delete_backup(number)
+    return (f"Backup {number} is deleted",)
+
+
+def do_copy_running_config(session: Session, file: str) -> Iterable[str]:
+    """Write the configuration in force to a file."""
+    return _write(session, file, session.device.text())
+
+
+def do_copy_startup_config(session: Session, file: str) -> Iterable[str]:
+    """Write the startup-config to a file."""
+    return _write(session, file, session.device.archive.saved_startup().text)
+
+
+def do_copy_file(session: Session, file: str) -> Iterable[str]:
+    """Carry out a file's lines on the configuration in force, as one transaction."""
+    text, grammar = session.device.files.read(file), session.device.grammar
+    return _change(session, lambda running: checked(grammar, file, text, running), f"lines of file {file}")
+
+
+def do_replace_configuration(session: Session, file: str, minutes: int | None = None) -> Iterable[str]:
+    """Put a file in force in place of the configuration, for good or until it is confirmed."""
+    text, grammar = session.device.files.read(file), session.device.grammar
+    return _change(session, lambda _: checked(grammar, file, text), f"replacement by file {file}", minutes)
+
+
+def do_delete_file(session: Session, file: str) -> Iterable[str]:
+    """Delete a file."""
+    session.device.files.delete(file)
+    return (f'File "{file}" is deleted',)
+
+
+def do_rollback_startup(session: Session) -> Iterable[str]:
+    """Put the startup-config in force again."""
+    return _rollback(session, session.device.archive.saved_startup().text, "startup")
+
+
+def do_rollback_backup(session: Session, number: int) -> Iterable[str]:
+    """Put a backup in force."""
+    return _rollback(session, session.device.archive.backup(number).text, f"backup {number}")
+
+
+def do_rollback_unconfirmed(session: Session) -> Iterable[str]:
+    """Take back the commit that waits to be confirmed, now."""
+    session.edits.refuse_in_transaction()
+    return _done("The commit is taken back", session.device.take_back(session.author))
+
+
+def do_begin_transaction(session: Session) -> Iterable[str]:
+    """Collect lines from now on; others cannot change the configuration."""
+    session.edits.begin()
+    return ()
+
+
+def do_commit_transaction(session: Session) -> Iterable[str]:
+    """Put the transaction's lines in force and end it."""
+    if not session.edits.in_transaction:
+        raise ConfigError("", _NO_TRANSACTION)
+    return _done("Committed", session.edits.commit())
+
+
+def do_rollback_transaction(session: Session) -> Iterable[str]:
+    """Forget the lines of a transaction, or of a batch so far."""
+    in_transaction, lines = session.edits.in_transaction, session.edits.discard()
+    if not (in_transaction or lines):
+        raise ConfigError("", _NO_TRANSACTION)
+    session.leave_block()
+    return (f"{lines} lines are discarded",)
+
+
+def do_clear_lock(session: Session) -> Iterable[str]:
+    """End another session's transaction."""
+    if (transaction := session.device.lock.transaction) is None:
+        raise ConfigError("", "no session is in a transaction")
+    session.device.end(transaction, session.author)
+    return (f"The transaction of {transaction.author} is ended, its lines are not in force",)
+
+
+def do_commit(session: Session) -> Iterable[str]:
+    """Put the lines of a transaction or a batch in force, and confirm a commit that waits for it."""
+    open_before, waits = session.edits.in_transaction, session.device.lock.unconfirmed
+    committed = session.edits.commit()
+    yield from _done("Committed", committed) if open_before or committed.changed else ()
+    if waits is not None:
+        session.device.confirm(session.author)
+        yield "Confirmed: the configuration stays in force; save it to keep it for the next start"
+    elif not open_before and not committed.changed:
+        yield "There is nothing to commit"
+
+
+def do_commit_confirmed(session: Session, minutes: int) -> Iterable[str]:
+    """Put the lines of a transaction or a batch in force until they are confirmed or the time is over."""
+    return _to_confirm(session.edits.commit(minutes * 60), minutes)
+
+
+def _write(session: Session, file: str, text: str) -> Iterable[str]:
+    session.device.files.write(file, text)
+    return (f'{text.count(chr(10))} lines are written to file "{file}"',)
+
+
+def _rollback(session: Session, text: str, source: str) -> Iterable[str]:
+    grammar = session.device.grammar
+    return _change(session, lambda _: checked(grammar, source, text), f"rollback to {source}")
+
+
+def _change(session: Session, change: Change, what: str, minutes: int | None = None) -> Iterable[str]:
+    """A change at once, for which a transaction has no place."""
+    session.edits.refuse_in_transaction()
+    committed = session.device.commit(change, session.author, what, minutes and minutes * 60)
+    return _done("Committed", committed) if minutes is None else _to_confirm(committed, minutes)
+
+
+def _to_confirm(committed: Committed, minutes: int) -> Iterable[str]:
+    yield from _done("Committed", committed)
+    yield f"It is taken back in {minutes} minutes unless `commit` confirms it"
+
+
+def _done(what: str, committed: Committed) -> Iterable[str]:
+    yield from (f"Warning: {w}" for w in committed.warnings)
+    yield f"{what}: {committed}" if committed.changed else f"{what}: the configuration in force is the same as before"
