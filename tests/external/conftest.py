@@ -52,6 +52,12 @@ class KeptDevice:
         with RemoteShell(self.state / "control.sock") as shell:
             return "".join(f"{line}\n" for line in shell.run("show running-config").lines)
 
+    def saved(self) -> str:
+        """The startup-config without its first line, which says who saved it when."""
+        head, text = (self.state / "startup.cfg").read_text().split("\n", 1)
+        assert head.startswith("! saved ")
+        return text
+
     def stop(self) -> int:
         self._process.terminate()
         return self._process.wait(20)

@@ -51,7 +51,7 @@ def test_a_push(kept_device, ansible):
     """A push changes the device and saves, the next changes nothing, and what somebody changed by hand is put right."""
     startup = kept_device.state / "startup.cfg"
     assert ansible.play(CONTRIB / "push.yml")[:2] == (0, 1)
-    assert (kept_device.text(), startup.read_text()) == (ARTICLE, ARTICLE)
+    assert (kept_device.text(), kept_device.saved()) == (ARTICLE, ARTICLE)
     saved = startup.stat()
     assert ansible.play(CONTRIB / "push.yml")[:2] == (0, 0)
     assert startup.stat() == saved
@@ -60,7 +60,7 @@ def test_a_push(kept_device, ansible):
     status, changed, said = ansible.play(CONTRIB / "push.yml", "paramiko")
     assert (status, changed) == (0, 1)
     assert "l7-http          1  http  192.168.131.2:8087" in said
-    assert (kept_device.text(), startup.read_text()) == (ARTICLE, ARTICLE)
+    assert (kept_device.text(), kept_device.saved()) == (ARTICLE, ARTICLE)
 
 
 def test_a_wrong_line(kept_device, ansible, tmp_path):

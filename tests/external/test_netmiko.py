@@ -29,7 +29,7 @@ def test_the_article_is_pushed_read_back_and_saved(kept_device, driver, text):
         connection.save_config()
         assert connection.send_command("show startup-config").strip() == ARTICLE.strip()
     assert kept_device.text() == ARTICLE
-    assert (kept_device.state / "startup.cfg").read_text() == ARTICLE
+    assert kept_device.saved() == ARTICLE
 
 
 @pytest.mark.parametrize("driver", ["hillstone_stoneos", "cisco_ios"])

@@ -47,7 +47,7 @@ def test_the_article_is_pushed_saved_and_read_back(devices, nornir):
     assert not nornir.run(netmiko_save_config).failed
     shown = nornir.run(netmiko_send_command, command_string="show startup-config")
     assert {name: result.result.strip() for name, result in shown.items()} == dict.fromkeys(devices, ARTICLE.strip())
-    assert [(device.state / "startup.cfg").read_text() for device in devices.values()] == [ARTICLE, ARTICLE]
+    assert [device.saved() for device in devices.values()] == [ARTICLE, ARTICLE]
 
 
 def test_the_device_that_refuses_is_named(devices, nornir):

@@ -41,7 +41,7 @@ def test_the_article_is_pushed_read_back_and_saved(kept_device, connection):
     assert connection.send_input(input_="show running-config").result.strip() == ARTICLE.strip()
     assert not connection.send_input(input_="write memory").failed
     assert kept_device.text() == ARTICLE
-    assert (kept_device.state / "startup.cfg").read_text() == ARTICLE
+    assert kept_device.saved() == ARTICLE
 
 
 def test_an_error_stops_the_push(kept_device, connection):
@@ -61,4 +61,4 @@ def test_the_generation_before_2026(kept_device, transport):
     done = subprocess.run([sys.executable, program, *arguments], capture_output=True, text=True, timeout=90, env=environment)
     assert done.returncode == 0, done.stderr
     assert kept_device.text() == ARTICLE
-    assert (kept_device.state / "startup.cfg").read_text() == ARTICLE
+    assert kept_device.saved() == ARTICLE
