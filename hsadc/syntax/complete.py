@@ -70,8 +70,7 @@ def _of(node: Node, word: str, help_: Help, last: str, names: LiveNames) -> Iter
 
 def _fits(node: Node, name: str, last: str) -> bool:
     """Whether the half-typed word may be such a value."""
-    terminals = [*node.typed, *node.free, *([node.rest] if node.rest else [])]
-    terminal = next(t for t, _ in terminals if t.name == name)
+    terminal = next(t for t, _ in node.terminals if t.name == name)
     if not terminal.matches(last):
         return terminal.free and _HALF_QUOTED.fullmatch(last) is not None
     try:

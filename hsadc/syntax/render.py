@@ -6,9 +6,9 @@ block closed by `exit`. What is rendered parses to an equal configuration.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import astuple, fields, is_dataclass
-from functools import cached_property
+from collections.abc import Iterator, Sequence
+from dataclasses import fields, is_dataclass
+from functools import cache, cached_property
 from typing import Any
 
 from hsadc.model.config import SECTIONS, Config
@@ -29,12 +29,12 @@ class Renderer:
         self._grammar = grammar
 
     @cached_property
-    def _templates(self) -> dict[Key, list[list[Part]]]:
+    def _templates(self) -> dict[Key, list[Sequence[Part]]]:
         """The lines that a command may be written as: by rule, negation, and which optional arguments are missing."""
-        found: dict[Key, list[list[Part]]] = {}
+        found: dict[Key, list[Sequence[Part]]] = {}
         for mode, root in self._grammar.roots.items():
             if mode != "exec":
-                for form, parts in _lines(root, []):
+                for form, parts in line_templates(root):
                     found.setdefault((form.name, form.negated, tuple(s is None for s in form.slots)), []).append(parts)
         return found
 
@@ -80,24 +80,34 @@ def _commands(setting: Setting, rule: str, value: Any) -> Iterator[Command]:
 
 
 def _arguments(value: Any) -> tuple[Any, ...]:
-    if not is_dataclass(value) or isinstance(value, type):
-        return (value,)
-    defaults = {f.name: f.default for f in fields(value)}
-    return tuple(None if v == d else v for v, d in zip(astuple(value), defaults.values(), strict=True))
+    cls: Any = type(value)
+    defaults = _defaults(cls)
+    return (value,) if defaults is None else tuple([None if (v := getattr(value, name)) == d else v for name, d in defaults])
 
 
-def _lines(node: Node, parts: list[Part]) -> Iterator[tuple[Form, list[Part]]]:
+@cache
+def _defaults(cls: Any) -> tuple[tuple[str, Any], ...] | None:
+    """The fields of a value of several words and their defaults; None for a plain value."""
+    return tuple((f.name, f.default) for f in fields(cls)) if is_dataclass(cls) else None
+
+
+def line_templates(node: Node, parts: Sequence[Part] = ()) -> Iterator[tuple[Form, Sequence[Part]]]:
+    """Each line that may follow a node: its form and its pieces, `parts` being those before the node."""
     if node.form is not None:
         yield node.form, parts
-    for word, child in node.keywords.items():
-        yield from _lines(child, [*parts, word])
+    for part, child in arcs(node):
+        yield from line_templates(child, (*parts, part))
+
+
+def arcs(node: Node) -> Iterator[tuple[Part, Node]]:
+    """What may stand at a node as one piece of a line, and the node behind it."""
+    yield from node.keywords.items()
     for child in {id(c): c for c in node.words.values()}.values():
-        yield from _lines(child, [*parts, frozenset(w for w, c in node.words.items() if c is child)])
-    for terminal, child in [*node.typed, *node.free, *([node.rest] if node.rest else [])]:
-        yield from _lines(child, [*parts, terminal])
+        yield frozenset(w for w, c in node.words.items() if c is child), child
+    yield from node.terminals
 
 
-def _fill(parts: list[Part], values: list[Any]) -> str | None:
+def _fill(parts: Sequence[Part], values: list[Any]) -> str | None:
     """The line with these values, None when one of them is of another kind or their number differs."""
     words, remaining = [], iter(values)
     for part in parts:

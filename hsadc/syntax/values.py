@@ -29,6 +29,7 @@ class Terminal:
 
     Attributes:
         name: as the grammar names it.
+        pattern: a regular expression for a whole word.
         placeholder: what `?` shows for it.
         live: which live names complete it; empty for none.
         rest: True when it takes the rest of the line, not a word.
@@ -38,20 +39,20 @@ class Terminal:
 
     def __init__(self, name: str, pattern: str, priority: int, placeholder: str, live: str) -> None:
         self.name = name
+        self.pattern = pattern
         self.placeholder = placeholder
         self.live = live
         self.rest = priority == -2
         self.free = priority < 0
         stem = _STEM.match(pattern)
         self.stem = stem[0] if stem else ""
-        self._pattern = pattern
         # A typed value is ASCII: other digits would make names that look alike, such as two interfaces ethernet0/1.
         self._flags = re.DOTALL | re.ASCII if priority == 2 else re.DOTALL
 
     @cached_property
     def matches(self) -> Callable[[str], Any]:
         """Whether a whole word is such a value; compiled when it is asked for, as one run uses few commands."""
-        return re.compile(self._pattern, self._flags).fullmatch
+        return re.compile(self.pattern, self._flags).fullmatch
 
     def parse(self, word: str) -> Any:
         """The word's value.

@@ -10,7 +10,6 @@ from hsadc.errors import AmbiguousCommand, BadValue, IncompleteCommand, UnknownC
 from hsadc.syntax.grammar import load_grammar
 from hsadc.syntax.match import match, match_in
 from hsadc.syntax.nodes import Command
-from tests.unit.syntax.test_nodes import paths
 
 grammar = load_grammar()
 
@@ -141,28 +140,6 @@ def test_of_several_modes_the_error_that_got_furthest_is_shown():
         match_in(modes, "sourc2 interface ethernet0", match)
     with pytest.raises(UnknownCommand, match="versio2"):
         match_in(modes, "show versio2", match)
-
-
-def test_every_keyword_can_be_abbreviated_to_its_shortest_unique_beginning():
-    tried = 0
-    for root in grammar.roots.values():
-        for words, node in paths(root):
-            for word in [*node.keywords, *node.words]:
-                others = [w for w in [*node.keywords, *node.words] if w != word]
-                length = next((n for n in range(1, len(word) + 1) if not any(o.startswith(word[:n]) for o in others)), len(word))
-                short = word[:length].upper()
-                if node.rest is None and not node.free:
-                    ahead = node.keywords.get(word) or node.words[word]
-                    found, _ = _follow(node, short)
-                    assert found is ahead, (words, short)
-                    tried += 1
-    assert tried > 200
-
-
-def _follow(node, word):
-    from hsadc.syntax.match import walk
-
-    return walk(node, word, [word])
 
 
 @pytest.mark.parametrize(("mode", "line"), [("real_server", "port \u0663"), ("config", "interface ethernet0/\u0661")])
