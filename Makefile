@@ -10,7 +10,7 @@ PURE := hsadc/model/*,hsadc/wire/*,hsadc/intent/*,hsadc/syntax/*
 SOURCES := setup.cfg pyproject.toml build_backend.py hsadc/dataplane/bpf/compiler.py $(wildcard hsadc/dataplane/bpf/*.[ch])
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint unit clean
+.PHONY: demo test lint unit docs clean
 
 demo: $(VENV)/demo
 	@$(BIN)/hsadc lab demo
@@ -31,6 +31,9 @@ lint: $(VENV)/test
 
 unit: $(VENV)/test
 	@$(BIN)/pytest -q tests/unit
+
+docs: $(VENV)/test
+	@$(BIN)/hsadc grammar reference > docs/cli-reference.md
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

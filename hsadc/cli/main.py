@@ -82,6 +82,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     lab.add_argument("--keep", type=Path, metavar="FILE", help="demo: keep the analyzer's capture in this file")
     lab.set_defaults(run=_lab)
+
+    grammar = commands.add_parser("grammar", help="for developers: what the grammar says, without a device")
+    actions = grammar.add_subparsers(required=True, metavar="ACTION")
+    complete = actions.add_parser("complete", help="what `?` shows at the end of a partial line")
+    complete.add_argument("--mode", default="exec", help="exec, config, pipe or a section such as gre_tunnel [%(default)s]")
+    complete.add_argument("line", metavar="LINE")
+    complete.set_defaults(run=_complete)
+    actions.add_parser("reference", help="all commands as Markdown").set_defaults(run=_reference)
     return parser
 
 
@@ -172,3 +180,25 @@ def _lab(options: argparse.Namespace) -> int:
     if options.action == "demo":
         return demo.run_demo(keep_pcap=options.keep, write=_write)
     return {"up": demo.up, "shell": demo.shell, "down": demo.down}[options.action](write=_write)
+
+
+def _complete(options: argparse.Namespace) -> int:
+    from hsadc.cli.assist import Assistant
+    from hsadc.syntax.grammar import load_grammar
+
+    grammar = load_grammar()
+    if options.mode not in grammar.roots:
+        raise HsadcError(f"there is no mode {options.mode}, the modes are {', '.join(grammar.roots)}")
+    modes = [grammar.roots[mode] for mode in grammar.modes_of(options.mode)]
+    for line in Assistant(modes, grammar.roots["pipe"], lambda _: ()).help(options.line):
+        _write(line)
+    return 0
+
+
+def _reference(_: argparse.Namespace) -> int:
+    from hsadc.syntax.grammar import load_grammar
+    from hsadc.syntax.reference import reference
+
+    for line in reference(load_grammar()):
+        _write(line)
+    return 0

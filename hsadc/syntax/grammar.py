@@ -23,13 +23,15 @@ class Grammar:
 
     def __init__(self, tables: Mapping[str, Any]) -> None:
         self.roots: Mapping[str, Node] = make_nodes(tables)
-        modes = {mode: [m for m in self.modes_of(mode) if m != "exec"] for mode in self.roots if mode != "exec"}
-        self.file_roots: Mapping[str, list[Node]] = {mode: [self.roots[m] for m in tried] for mode, tried in modes.items()}
+        sections = {mode: self.modes_of(mode)[:-1] for mode in self.roots}  # without exec, whose commands no file has
+        self.file_roots: Mapping[str, list[Node]] = {mode: [self.roots[m] for m in tried] for mode, tried in sections.items()}
 
     @staticmethod
     def modes_of(section: str) -> tuple[str, ...]:
         """The modes in which a line typed in this one is tried, innermost first."""
-        return {"exec": ("exec",), "config": ("config", "exec")}.get(section, (section, "config", "exec"))
+        if section in ("exec", "pipe"):
+            return (section,)
+        return ("config", "exec") if section == "config" else (section, "config", "exec")
 
 
 @cache

@@ -7,7 +7,7 @@ block closed by `exit`. What is rendered parses to an equal configuration.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from functools import cache, cached_property
 from typing import Any
 
@@ -83,6 +83,13 @@ def _arguments(value: Any) -> tuple[Any, ...]:
     cls: Any = type(value)
     defaults = _defaults(cls)
     return (value,) if defaults is None else tuple([None if (v := getattr(value, name)) == d else v for name, d in defaults])
+
+
+def default_words(setting: Setting) -> str:
+    """What a setting is without a line for it, as the values would be typed; empty when it is nothing, or switched off."""
+    if setting.item is not None:
+        return " ".join(f"{name} {default}" for name, default in _defaults(setting.item) or () if default not in (None, MISSING))
+    return "" if setting.default in (None, False) else str(setting.default)
 
 
 @cache

@@ -130,6 +130,20 @@ def test_where_ssh_listens(text, address):
     assert parse_ssh(text) == address
 
 
+def test_what_may_follow_a_partial_line(capsys):
+    assert main(["grammar", "complete", "sh ru"]) == 0
+    assert capsys.readouterr().out == "running-config\n"
+    assert main(["grammar", "complete", "--mode", "gre_tunnel", "source "]) == 0
+    assert capsys.readouterr().out == "  interface  Address of an interface\n  A.B.C.D    IPv4 address\n"
+    assert main(["grammar", "complete", "--mode", "tunnel", ""]) == 1
+    assert capsys.readouterr().err.startswith("hsadc: there is no mode tunnel, the modes are ")
+
+
+def test_all_commands_as_a_document(capsys):
+    assert main(["grammar", "reference"]) == 0
+    assert capsys.readouterr().out.startswith("# Command reference\n")
+
+
 @pytest.mark.parametrize(
     "text", ["", "22", ":22", "127.0.0.1", "127.0.0.1:", "127.0.0.1:0", "127.0.0.1:65536", "127.0.0.1:x", "a:²"]
 )

@@ -1,0 +1,43 @@
+"""The reference: as the grammar is now, and forms that say exactly the lines they were made of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hsadc.syntax.grammar import load_grammar
+from hsadc.syntax.reference import joined, reference
+
+FILE = Path(__file__).parents[3] / "docs" / "cli-reference.md"
+
+
+def test_the_reference_is_that_of_the_grammar():
+    assert FILE.read_text() == "".join(f"{line}\n" for line in reference(load_grammar())), "run make docs"
+
+
+@pytest.mark.parametrize(
+    ("lines", "form"),
+    [
+        (["a"], "a"),
+        (["a", "a b"], "a [b]"),
+        (["a b", "a c"], "a {b | c}"),
+        (["a c", "b c"], "{a | b} c"),
+        (["a", "a b", "a c"], "a [b | c]"),
+        (["a", "a b x", "a c y", "a b x c y"], "a [b x] [c y]"),
+        (["a b x", "a c"], "a {b x | c}"),
+        (["a x", "b x", "a y", "b y"], "{a | b} {x | y}"),
+        (["s c p", "s c r p", "s k p", "s c q", "s c r q", "s k q"], "s {c [r] | k} {p | q}"),
+        (["a b", "b"], "[a] b"),
+        (["b", "c", "a b", "a c"], "[a] {b | c}"),
+    ],
+)
+def test_lines_become_one_form(lines, form):
+    assert " ".join(joined({tuple(line.split()) for line in lines})) == form
+
+
+def test_a_setting_of_the_grammar_is_described():
+    text = FILE.read_text()
+    assert "- `mtu <576-9216>` or `no mtu`: `mtu` Maximum transmission unit; `<576-9216>` Bytes of an IP packet." in text
+    assert "- `[no] real-server WORD [port <1-65535>] [weight <1-255>]`: " in text
+    assert "Default: `round-robin`." in text
