@@ -10,7 +10,7 @@ PURE := hsadc/model/*,hsadc/wire/*,hsadc/intent/*,hsadc/syntax/*
 SOURCES := setup.cfg pyproject.toml build_backend.py hsadc/dataplane/bpf/compiler.py $(wildcard hsadc/dataplane/bpf/*.[ch])
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint unit docs clean
+.PHONY: demo test lint unit bench docs clean
 
 demo: $(VENV)/demo
 	@$(BIN)/hsadc lab demo
@@ -31,6 +31,9 @@ lint: $(VENV)/test
 
 unit: $(VENV)/test
 	@$(BIN)/pytest -q tests/unit
+
+bench: $(VENV)/bench
+	@for script in benchmarks/*.py; do echo "==> $$script"; $(BIN)/python $$script; done
 
 docs: $(VENV)/test
 	@$(BIN)/hsadc grammar reference > docs/cli-reference.md
@@ -64,4 +67,10 @@ $(VENV)/test: $(VENV)/bin/python $(SOURCES)
 	@$(BIN)/pip install --quiet --editable '.[test]'
 	@# Before 2026 scrapli was another program, and much in use: beside, because both have the same name.
 	@$(BIN)/pip install --quiet --upgrade --no-deps --target $(VENV)/scrapli-classic 'scrapli>=2024.7,<2026'
+	@touch $@ $(VENV)/demo
+
+$(VENV)/bench: $(VENV)/bin/python $(SOURCES)
+	@$(call debian,frr)
+	@echo "==> hsadc and those that it is measured against; the BPF programs are compiled on the way, which takes a minute"
+	@$(BIN)/pip install --quiet --editable '.[bench]'
 	@touch $@ $(VENV)/demo

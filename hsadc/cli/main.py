@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import argparse
 import io
-import json
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from hsadc import __version__
@@ -138,6 +136,9 @@ def _check(options: argparse.Namespace) -> int:
             if not found:
                 _write(f"{file}: ok")
     if options.json:
+        import json
+        from dataclasses import asdict
+
         _write(json.dumps([asdict(f) for f in findings], ensure_ascii=False, indent=2))
     return 1 if findings else 0
 
