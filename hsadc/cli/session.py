@@ -178,7 +178,7 @@ class Session:
         if pipeline.file is None:
             return lines
         self.device.files.write(pipeline.file, "".join(f"{line}\n" for line in lines))
-        return (f"{len(lines)} lines written to {pipeline.file}",)
+        return (f'{len(lines)} lines are written to file "{pipeline.file}"',)
 
     def _configure(self, command: Command, in_block: bool) -> Iterable[str]:
         """Carry out a configuration line: at once, or when the batch or the transaction ends."""

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from hsadc.cli.show.configuration import do_show_running_config
 from hsadc.cli.show.dataplane import do_show_arp, do_show_dataplane
+from hsadc.cli.show.difference import do_show_difference_startup
 from hsadc.cli.show.interface import do_show_interface
 from hsadc.cli.show.log import do_show_logging
 from hsadc.cli.show.mirror import do_show_mirror_counters
 from hsadc.cli.show.online import do_show_admin, do_show_online
+from hsadc.cli.show.record import do_show_files, do_show_record, do_show_unconfirmed
 from hsadc.cli.show.route import do_show_ip_route
 from hsadc.cli.show.shown import Shown
 from hsadc.cli.show.slb import do_show_real_server, do_show_server_pool, do_show_virtual_server
@@ -37,6 +39,10 @@ PARTS: Mapping[str, Callable[[Session], Shown]] = {
     "slb real-server": do_show_real_server,
     "mirror counters": do_show_mirror_counters,
     "running-config": do_show_running_config,
+    "configuration difference": do_show_difference_startup,
+    "configuration record": do_show_record,
+    "configuration unconfirmed": do_show_unconfirmed,
+    "files": do_show_files,
     "logging": do_show_logging,
 }
 """The show commands that it is made of."""
@@ -63,6 +69,6 @@ def do_show_tech_support(session: Session) -> Shown:
 def _masked(data: Any) -> Any:
     if isinstance(data, Mapping):
         return {key: _masked(value) for key, value in data.items()}
-    if isinstance(data, list):
+    if isinstance(data, list | tuple):
         return [_masked(value) for value in data]
     return _HASH.sub(_MASK, data) if isinstance(data, str) else data

@@ -348,6 +348,15 @@ words = (
 lines = st.lists(words, max_size=7).map(" ".join) | st.sampled_from([line for line in FULL.splitlines() if "admin" not in line])
 
 
+@pytest.fixture(scope="module")
+def no_programs():
+    """Nothing that is typed sends packets."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", "/nowhere")
+        yield
+
+
+@pytest.mark.usefixtures("no_programs")
 @settings(max_examples=150, deadline=None)
 @given(st.lists(lines, min_size=1, max_size=12), st.booleans())
 def test_whatever_is_typed_nothing_is_raised_and_what_is_refused_changes_nothing(tmp_path_factory, typed, batch):

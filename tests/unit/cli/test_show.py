@@ -222,6 +222,11 @@ class TestSection:
             "% Error: show this: it shows what is being configured; here say: show running-config",
         )
 
+    def test_this_block_with_what_a_transaction_has_changed(self, kept):
+        session = configuring(kept, "exec configuration start", "tunnel gre spare", "key 9")
+        assert session.run("show this").lines == ('tunnel gre "spare"', "  key 9", "exit")
+        assert session.run('show running-config tunnel gre "spare"').lines == ('tunnel gre "spare"', "exit")
+
     def test_this_block_that_another_session_deleted(self, kept):
         session = configuring(kept, "slb server-pool empty")
         configure(kept, "no slb server-pool empty")
