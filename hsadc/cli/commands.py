@@ -10,22 +10,41 @@ from collections.abc import Callable, Iterable, Mapping
 from types import ModuleType
 from typing import Any
 
-from hsadc.cli import configuration, do
+from hsadc.cli import configuration, do, probe
 from hsadc.cli.show import configuration as show_configuration
-from hsadc.cli.show import difference, interface, mirror, record, route, section, slb, tunnel, version
-from hsadc.cli.show.shown import Shown
-
-_MODULES: tuple[ModuleType, ...] = (
-    do,
-    configuration,
-    show_configuration,
+from hsadc.cli.show import (
+    dataplane,
     difference,
     interface,
+    log,
     mirror,
+    online,
     record,
     route,
     section,
     slb,
+    tech_support,
+    tunnel,
+    version,
+)
+from hsadc.cli.show.shown import Shown
+
+_MODULES: tuple[ModuleType, ...] = (
+    do,
+    probe,
+    configuration,
+    show_configuration,
+    dataplane,
+    difference,
+    interface,
+    log,
+    mirror,
+    online,
+    record,
+    route,
+    section,
+    slb,
+    tech_support,
     tunnel,
     version,
 )
@@ -34,7 +53,8 @@ _MODULES: tuple[ModuleType, ...] = (
 def _collect() -> Mapping[str, Callable[..., Iterable[str] | Shown]]:
     found: dict[str, Any] = {}
     for module in _MODULES:
-        found |= {n.removeprefix("do_"): f for n, f in vars(module).items() if n.startswith("do_")}
+        own = {n: f for n, f in vars(module).items() if n.startswith("do_") and f.__module__ == module.__name__}
+        found |= {n.removeprefix("do_"): f for n, f in own.items()}
     return found
 
 

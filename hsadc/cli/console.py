@@ -6,13 +6,11 @@ imported when a console is opened and not before, which is why its classes are m
 
 from __future__ import annotations
 
-import contextlib
 import re
 import select
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hsadc.cli.editor import is_free_text
@@ -32,17 +30,16 @@ _UNPAGED_ROWS = 1000
 T = TypeVar("T")
 
 
-def run_console(shell: Shell, history_file: Path | None = None) -> None:
+def run_console(shell: Shell) -> None:
     """Talk with the operator at this process's terminal until he leaves.
 
     Args:
         shell: his session; `run` is called in a thread, the rest while he types.
-        history_file: where his lines are kept between logins, for him alone; `~/.hsadc_history` by default.
 
     Raises:
         HsadcError: the session is gone.
     """
-    console = _Console(shell, history_file or Path("~/.hsadc_history").expanduser())
+    console = _Console(shell)
     with ThreadPoolExecutor(1, "console") as thread:
 
         def run(line: str) -> Reply:
@@ -77,7 +74,7 @@ class _Console:
         leaving: True when the last line was ended with Ctrl-Z, which goes back to exec mode.
     """
 
-    def __init__(self, shell: Shell, history_file: Path) -> None:
+    def __init__(self, shell: Shell) -> None:
         from prompt_toolkit import PromptSession
         from prompt_toolkit.auto_suggest import AutoSuggestFromHistory
         from prompt_toolkit.styles import Style
@@ -89,7 +86,7 @@ class _Console:
             completer=_completer(self._ask, shell),
             lexer=_lexer(self._ask, shell),
             auto_suggest=AutoSuggestFromHistory(),
-            history=_history(history_file),
+            history=_history(shell.history),
             key_bindings=self._bindings(),
             style=Style.from_dict({"wrong": "fg:ansired"}),
             complete_while_typing=False,
@@ -256,24 +253,13 @@ def _lexer(ask: Callable[[Callable[[], Any], Any], Any], shell: Shell) -> Lexer:
     return ShellLexer()
 
 
-def _history(path: Path) -> History:
-    """Lines of earlier logins: a file for its owner alone, made with the first line and never with a password in it.
+def _history(lines: Sequence[str]) -> History:
+    """The lines of earlier logins and of this one; the device keeps them. What may hold a password is not even recalled."""
+    from prompt_toolkit.history import InMemoryHistory
 
-    A folder that cannot be written makes a history for this login.
-    """
-    from prompt_toolkit.history import FileHistory
+    class DeviceHistory(InMemoryHistory):
+        def append_string(self, string: str) -> None:
+            if not holds_secret(string):
+                super().append_string(string)
 
-    class PrivateHistory(FileHistory):
-        def load_history_strings(self) -> Iterable[str]:
-            with contextlib.suppress(OSError):
-                return list(super().load_history_strings())
-            return []
-
-        def store_string(self, string: str) -> None:
-            if holds_secret(string):
-                return
-            with contextlib.suppress(OSError):
-                path.touch(mode=0o600)
-                super().store_string(string)
-
-    return PrivateHistory(path)
+    return DeviceHistory(lines)

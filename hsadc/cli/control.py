@@ -206,6 +206,8 @@ def _call(shell: Shell, request: dict[str, Any]) -> Any:
             return asdict(shell.finish())
         case "to_exec":
             return shell.to_exec()
+        case "history":
+            return list(shell.history)
         case "help":
             return list(shell.help(line))
         case "choices":

@@ -14,6 +14,8 @@ from functools import partial
 from pathlib import Path
 
 from hsadc.cli import control
+from hsadc.cli.log import RECENT
+from hsadc.cli.logins import Logins
 from hsadc.cli.remote import CONTROL_SOCKET
 from hsadc.cli.session import Session
 from hsadc.cli.shell import Login
@@ -74,6 +76,7 @@ async def serve(options: Options, stop: asyncio.Event, ready: Callable[[], None]
         HsadcError: it cannot start; nothing is left behind.
     """
     address = parse_ssh(options.ssh)
+    RECENT.install()
     with _only_one(options.state_dir):
         device = await asyncio.to_thread(_open_device, options)
         with _only_one_here(options):
@@ -90,8 +93,10 @@ async def _serve(
         # Before the configuration is read nobody can log in, not even by the default account, which an empty answer would allow.
         return device.running.admin_user if started else {"": AdminUser("")}
 
+    logins = Logins(options.state_dir / "history")
+
     def login(who: Login) -> Session:
-        return Session(device, who)
+        return Session(device, who, logins)
 
     async with AsyncExitStack() as stack:
         if address is not None:

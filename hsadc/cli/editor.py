@@ -6,14 +6,13 @@ as it came, so netmiko, scrapli, Ansible and people see what they sent.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
 from hsadc.cli.batch import LINE_LIMIT
 from hsadc.cli.keys import Key, Keys
-from hsadc.cli.shell import Completion, holds_secret
+from hsadc.cli.shell import Completion
 from hsadc.syntax.width import cells
 
 
@@ -74,20 +73,18 @@ class Editor:
         columns: width of the terminal in cells.
     """
 
-    def __init__(self, history: deque[str], columns: int) -> None:
-        """`history` has the oldest line first and is shared with whoever gave it."""
+    def __init__(self, columns: int) -> None:
         self.columns = columns
-        self._history = history
         self._keys = Keys()
         self.begin("")
 
-    def begin(self, prompt: str) -> str:
-        """Start an empty line; what was typed ahead is kept. Returns what to write."""
+    def begin(self, prompt: str, history: Sequence[str] = ()) -> str:
+        """Start an empty line; what was typed ahead is kept. `history` has the oldest line first. Returns what to write."""
         self._prompt = prompt
         self._text, self._at = "", 0
         self._scrolled = self._too_long = False
-        self._recalled: list[str] = []
-        self._recalled_at = 0
+        self._recalled = [*history, ""]
+        self._recalled_at = len(history)
         return prompt
 
     def feed(self, text: str) -> None:
@@ -148,8 +145,6 @@ class Editor:
             return text, Event(Act.REFUSE)
         if act is Act.DISCARD:
             return text, Event(act)
-        if self._text.strip() and not holds_secret(self._text) and (not self._history or self._history[-1] != self._text):
-            self._history.append(self._text)
         return text, Event(act, self._text)
 
     def _insert(self, text: str, erase: int = 0) -> str:
@@ -163,9 +158,8 @@ class Editor:
         """Up and down through the history; the line that was being typed is its last entry."""
         if key not in (Key.UP, Key.DOWN):
             return ""
-        if not self._recalled:
-            self._recalled = [*self._history, self._text]
-            self._recalled_at = len(self._history)
+        if self._recalled_at == len(self._recalled) - 1:
+            self._recalled[-1] = self._text
         self._recalled_at += -1 if key is Key.UP else 1
         self._recalled_at = min(max(self._recalled_at, 0), len(self._recalled) - 1)
         text = self._recalled[self._recalled_at]

@@ -19,7 +19,6 @@ from hsadc.cli.keys import Key
 from hsadc.cli.shell import Reply, Shell
 from hsadc.syntax.width import cells
 
-HISTORY_LINES = 256
 IDLE_TIMEOUT_S = 600.0
 MORE = " --More-- "
 AGAIN = " --Any key ends it-- "
@@ -78,13 +77,12 @@ class Terminal(Protocol):
         ...
 
 
-async def serve_terminal(shell: Shell, terminal: Terminal, history: deque[str], idle_timeout_s: float = IDLE_TIMEOUT_S) -> None:
+async def serve_terminal(shell: Shell, terminal: Terminal, idle_timeout_s: float = IDLE_TIMEOUT_S) -> None:
     """Talk with an operator until he logs out, hangs up, or types nothing for `idle_timeout_s` seconds.
 
     Args:
         shell: the operator's session; `run` is called in a thread of its own, the rest in the event loop.
         terminal: where he sits; not closed here.
-        history: the lines of earlier logins, oldest first; this session's are appended.
         idle_timeout_s: seconds.
 
     Raises:
@@ -93,7 +91,7 @@ async def serve_terminal(shell: Shell, terminal: Terminal, history: deque[str], 
     # Not the event loop's own threads: they are few, and a handful of sessions that wait for a commit would use them all up.
     thread = ThreadPoolExecutor(1, "terminal")
     try:
-        await _Dialogue(shell, terminal, Editor(history, terminal.columns), thread, idle_timeout_s).run()
+        await _Dialogue(shell, terminal, Editor(terminal.columns), thread, idle_timeout_s).run()
     except EOFError:
         pass
     finally:
@@ -114,7 +112,7 @@ class _Dialogue:
 
     async def run(self) -> None:
         while not self._shell.closed:
-            self._unwritten += self._editor.begin(self._shell.prompt)
+            self._unwritten += self._editor.begin(self._shell.prompt, self._shell.history)
             event = await self._line()
             if event.act is Act.CLOSE:
                 break

@@ -79,6 +79,11 @@ class RemoteShell:
         """As the session's."""
         return self._closed
 
+    @property
+    def history(self) -> Sequence[str]:
+        """As the session's."""
+        return list(self._ask("history"))
+
     def run(self, line: str, columns: int = 0) -> Reply:
         """Carry out one line."""
         return _reply(self._ask("run", line=line, columns=columns))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
 
 from hsadc.cli.assist import Assistant
 from hsadc.cli.caret import explain
 from hsadc.cli.commands import COMMANDS
 from hsadc.cli.configuration import COMMITS
+from hsadc.cli.logins import Logins
 from hsadc.cli.pipe import Pipeline, read_pipeline, split_pipes
 from hsadc.cli.shell import CONSOLE, Choice, Completion, Login, Reply
 from hsadc.cli.show.shown import Shown
@@ -41,15 +44,25 @@ class Session:
         device: what all sessions share.
         login: who sits there; configuration lines of a batch that follow one another are one transaction.
         page_length: lines on a page; None follows the window, 0 turns paging off.
+        prompt_blank: True puts a blank behind the prompt.
         page_width: cells that a line of a table may take; None follows the window, 0 cuts nothing.
         closed: True after `exit` in exec mode.
         author: the session, as the one that changes the configuration.
         edits: its lines that are not in force yet.
+        since: when it began.
+        last_used_s: when its last line came in, by time.monotonic().
+        logins: knows of this session and the others.
     """
 
-    def __init__(self, device: Device, login: Login = CONSOLE) -> None:
+    def __init__(self, device: Device, login: Login = CONSOLE, logins: Logins | None = None) -> None:
+        """A login begins; `logins` knows of the others."""
         self.device = device
         self.login = login
+        self.since = datetime.now(UTC)
+        self.last_used_s = time.monotonic()
+        self.logins = logins or Logins()
+        self._history = self.logins.enter(self)
+        self.prompt_blank = False
         self.page_length: int | None = None
         self.page_width: int | None = None
         self._window = self._refresh_s = 0
@@ -66,15 +79,19 @@ class Session:
         host = self.device.running.hostname
         if len(host) > HOSTNAME_SHOWN:
             host = host[:HOSTNAME_SHOWN] + "~"
-        return f"{host}{'[TRN]' if self.edits.in_transaction else ''}{self._mode_shown()}#"
+        transaction = "[TRN]" if self.edits.in_transaction else ""
+        mode = "" if self._mode == "exec" else f"({self.mode})"
+        return f"{host}{transaction}{mode}#{' ' * self.prompt_blank}"
 
-    def _mode_shown(self) -> str:
+    @property
+    def mode(self) -> str:
+        """As the prompt shows it: `exec`, `config`, `config-if-eth0/0`."""
         if self._mode in ("exec", "config"):
-            return "" if self._mode == "exec" else "(config)"
+            return self._mode
         if self._mode in ("ethernet", "tunnel_interface"):
             kind = "eth" if self._mode == "ethernet" else "tun"
-            return f"(config-if-{kind}{self._name.removeprefix('ethernet').removeprefix('tunnel')})"
-        return f"(config-{_PROMPTS[self._mode]})"
+            return f"config-if-{kind}{self._name.removeprefix('ethernet').removeprefix('tunnel')}"
+        return f"config-{_PROMPTS[self._mode]}"
 
     @property
     def block(self) -> tuple[str, str] | None:
@@ -90,12 +107,20 @@ class Session:
         return self.device.grammar.modes_of(self._mode)
 
     @property
+    def history(self) -> Sequence[str]:
+        """What this user has typed, oldest line first."""
+        return self._history.lines
+
+    @property
     def width(self) -> int:
         """Cells that a line of what is shown may take; 0 for any."""
         return self.page_width if self._window and self.page_width is not None else self._window
 
     def run(self, line: str, columns: int = 0) -> Reply:
         """Carry out one line."""
+        self.last_used_s = time.monotonic()
+        if not self.login.batch:
+            self._history.add(line)
         self._window, self._refresh_s = columns, 0
         return self._reply(line, lambda: self._run(line))
 
@@ -153,7 +178,7 @@ class Session:
         if pipeline.file is None:
             return lines
         self.device.files.write(pipeline.file, "".join(f"{line}\n" for line in lines))
-        return (f"{len(lines)} lines written to {pipeline.file}",)
+        return (f'{len(lines)} lines are written to file "{pipeline.file}"',)
 
     def _configure(self, command: Command, in_block: bool) -> Iterable[str]:
         """Carry out a configuration line: at once, or when the batch or the transaction ends."""

@@ -101,6 +101,11 @@ class Shell(Protocol):
         ...
 
     @property
+    def history(self) -> Sequence[str]:
+        """What this user has typed, now and in earlier logins, oldest line first."""
+        ...
+
+    @property
     def closed(self) -> bool:
         """True after `exit` in exec mode."""
         ...

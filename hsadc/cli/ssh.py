@@ -12,16 +12,15 @@ import contextlib
 import logging
 import os
 import tempfile
-from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hsadc.cli.batch import LINE_LIMIT, Batch
 from hsadc.cli.gate import Gate
-from hsadc.cli.line import HISTORY_LINES, IDLE_TIMEOUT_S, printable, serve_terminal
+from hsadc.cli.line import IDLE_TIMEOUT_S, printable, serve_terminal
 from hsadc.cli.shell import Login, MakeShell, Shell
 from hsadc.errors import ApplyError
 from hsadc.model.admin_user import AdminUser
@@ -132,10 +131,9 @@ def _server(users: Callable[[], Mapping[str, AdminUser]]) -> asyncssh.SSHServer:
 
 @dataclass(slots=True)
 class _Service:
-    """Serves logged-in users, and keeps what they typed for their next login."""
+    """Serves logged-in users."""
 
     shell: MakeShell
-    histories: dict[str, deque[str]] = field(default_factory=lambda: defaultdict(lambda: deque(maxlen=HISTORY_LINES)))
 
     async def serve(self, process: asyncssh.SSHServerProcess[str]) -> None:
         """One channel: its session, and its end."""
@@ -154,7 +152,7 @@ class _Service:
         terminal = _Channel(process)
         peer = str(process.get_extra_info("peername")[0])
         if process.term_type is not None and process.command is None:
-            await serve_terminal(self.shell(Login(user, "ssh", peer)), terminal, self.histories[user])
+            await serve_terminal(self.shell(Login(user, "ssh", peer)), terminal)
             return 0
         return await _serve_batch(self.shell(Login(user, "ssh", peer, batch=True)), terminal, process.command)
 

@@ -13,6 +13,7 @@ from hsadc.dataplane.haproxy_supervisor import HaproxyState, Supervisor
 from hsadc.dataplane.inventory import observe_inventory
 from hsadc.dataplane.link import LinkDriver
 from hsadc.dataplane.mirror import Mirror, MirrorCounters
+from hsadc.dataplane.neighbour import Neighbour, observe_neighbours
 from hsadc.dataplane.netlink import Address, Link, Netlink, Route
 from hsadc.dataplane.originals import Originals, kernel_identity
 from hsadc.dataplane.reconcile import Outcome, asking, reconcile
@@ -146,6 +147,16 @@ class Dataplane:
         """Set the mirror's counters to zero."""
         with asking("clear the mirror's counters"):
             self._mirror.clear_counters()
+
+    def neighbours(self) -> tuple[Neighbour, ...]:
+        """The kernel's IPv4 neighbours now."""
+        with asking("read the kernel's neighbours"), Netlink() as netlink:
+            return observe_neighbours(netlink)
+
+    def clear_server_counters(self) -> None:
+        """Set HAProxy's counters to zero."""
+        with asking("clear HAProxy's counters"):
+            self._haproxy.clear_statistics()
 
     def virtual_servers(self) -> Mapping[int, VirtualServerStatistics]:
         """HAProxy's counters of each virtual server, by its number."""

@@ -8,6 +8,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Hashable, Mapping
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
@@ -136,6 +137,15 @@ class HaproxyDriver:
                 return parse_statistics(ask(self._directory / STATS_SOCKET, "show stat"))
             except OSError:
                 return {}
+
+    def clear_statistics(self) -> None:
+        """Set all counters to zero; nothing to do while HAProxy does not run.
+
+        Raises:
+            OSError: it does not answer.
+        """
+        with self.lock, suppress(FileNotFoundError, ConnectionRefusedError):
+            ask(self._directory / STATS_SOCKET, "clear counters all")
 
     def _put(self, services: str) -> None:
         with self.lock:

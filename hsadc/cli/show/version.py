@@ -1,10 +1,11 @@
-"""`show version`, `show privilege`."""
+"""`show version`, `show clock`, `show privilege`."""
 
 from __future__ import annotations
 
 import platform
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from hsadc import __version__
@@ -53,3 +54,9 @@ def _lines(data: Row) -> Iterator[str]:
 def do_show_privilege(session: Session) -> Shown:  # noqa: ARG001
     """The one privilege level, in the words that scripts look for."""
     return Shown({"privilege": 15}, ("Current privilege level is 15",))
+
+
+def do_show_clock(session: Session) -> Shown:  # noqa: ARG001
+    """The time of this machine."""
+    now = datetime.now().astimezone()
+    return Shown({"time": now.isoformat(timespec="seconds")}, (f"{now:%Y-%m-%d %H:%M:%S %Z (UTC%z)}",))

@@ -28,6 +28,7 @@ class MemoryShell:
         self.page_length: int | None = None
         self.closed = False
         self.ran: list[str] = []
+        self.history: list[str] = []
         self.started = threading.Event()
         self.may_go_on = threading.Event()
         self.ended = threading.Event()
@@ -38,6 +39,7 @@ class MemoryShell:
 
     def run(self, line: str, columns: int = 0) -> Reply:
         self.ran.append(line)
+        self.history.append(line)
         words = line.split()
         if words[:1] == ["show"]:
             return Reply(self._show(*words[1:]))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections import deque
 
 import pytest
 from wcwidth import wcwidth
@@ -63,10 +62,10 @@ class Typist:
 
     def __init__(self, columns: int = 80, history: tuple[str, ...] = (), prompt: str = "h#") -> None:
         self.screen = Screen(columns)
-        self.editor = Editor(deque(history), columns)
+        self.editor = Editor(columns)
         self.written = ""
         self.prompt = prompt
-        self._show(self.editor.begin(prompt))
+        self._show(self.editor.begin(prompt, history))
 
     def _show(self, text: str) -> None:
         self.written += text
@@ -188,17 +187,12 @@ class TestEditor:
         typist.type(f"\x0e{DOWN}{DOWN}")
         assert typist.screen.row == "h#draft"
         assert typist.line(f"{UP}!") == "two!"
-        typist.editor.begin("h#")
+        typist.editor.begin("h#", ("one", "two", "two!"))
         assert typist.line(UP) == "two!"
 
-    def test_history_keeps_no_blank_lines_no_repetitions_and_nothing_thrown_away(self):
-        history: deque[str] = deque(maxlen=3)
-        editor = Editor(history, 80)
-        for typed in ("a\r", "\r", "  \r", "a\r", "b\x03", "c\x1a", "d\r", "e\r"):
-            editor.begin("")
-            editor.feed(typed)
-            editor.advance()
-        assert list(history) == ["c", "d", "e"]
+    def test_without_a_history_the_line_stays(self):
+        typist = Typist()
+        assert typist.line(f"draft{UP}{DOWN}") == "draft"
 
     def test_a_line_that_is_too_long_is_refused_once_and_kept_nowhere(self):
         typist = Typist()
@@ -289,12 +283,3 @@ def check_row(screen: Screen, head: str, tail: str) -> None:
 @pytest.mark.parametrize(("head", "free"), [("show ", False), ('name "a', True), ('name "a"', False), (" ! note", True)])
 def test_free_text(head, free):
     assert is_free_text(head) is free
-
-
-def test_no_history_keeps_a_password():
-    history = deque(["show version"])
-    editor = Editor(history, 80)
-    editor.begin("#")
-    editor.feed('password "secret"\r')
-    editor.advance()
-    assert list(history) == ["show version"]

@@ -48,7 +48,7 @@ class Wire:
 
 def serve(shell, *typed: str, rows: int = 5) -> str:
     wire = Wire(*typed, rows=rows)
-    asyncio.run(serve_terminal(shell, wire, deque()))
+    asyncio.run(serve_terminal(shell, wire))
     return wire.written
 
 
@@ -132,7 +132,7 @@ class TestServeTerminal:
                 return await super().read()
 
         shell, wire = make_shell(), Watched("watch 0.001\r", silent=True)
-        asyncio.run(serve_terminal(shell, wire, deque()))
+        asyncio.run(serve_terminal(shell, wire))
         gone = AGAIN + "\b" * len(AGAIN) + " " * len(AGAIN) + "\b" * len(AGAIN)
         assert wire.written.removeprefix("hsadc#watch 0.001\r\n").removesuffix("hsadc#exit\r\n") == "".join(
             f"look {n}\r\n{gone}" for n in (1, 2, 3)
@@ -147,7 +147,7 @@ class TestServeTerminal:
                 return await super().read() if self.typed or self.written.count("look") == 9 else await asyncio.Future()
 
         shell, wire = make_shell(), Gone("watch 0.001\r")
-        asyncio.run(serve_terminal(shell, wire, deque(), idle_timeout_s=0.0001))
+        asyncio.run(serve_terminal(shell, wire, idle_timeout_s=0.0001))
         assert len(shell.ran) == 9
 
     def test_nothing_but_text_is_ever_written(self, make_shell):
@@ -156,7 +156,7 @@ class TestServeTerminal:
 
     def test_a_silent_operator_is_told_and_left(self, make_shell):
         shell, wire = make_shell(), Wire("show ver", silent=True)
-        asyncio.run(serve_terminal(shell, wire, deque(), idle_timeout_s=0.01))
+        asyncio.run(serve_terminal(shell, wire, idle_timeout_s=0.01))
         assert wire.written == "hsadc#show ver\r\n% Closed: nothing was typed for 0.01 seconds\r\n"
         assert shell.ran == []
 
@@ -165,9 +165,9 @@ class TestServeTerminal:
 
         async def both() -> str:
             wire, other = Wire("wait\r"), Wire("show version\r")
-            first = asyncio.create_task(serve_terminal(slow, wire, deque()))
+            first = asyncio.create_task(serve_terminal(slow, wire))
             await asyncio.to_thread(slow.started.wait)
-            await serve_terminal(quick, other, deque())
+            await serve_terminal(quick, other)
             assert wire.written == "hsadc#wait\r\n"
             slow.may_go_on.set()
             await first

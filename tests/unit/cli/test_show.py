@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from wcwidth import wcswidth
 
 from hsadc.cli.commands import COMMANDS
+from hsadc.cli.log import RECENT
 from hsadc.cli.session import Session
-from hsadc.cli.show.table import table
 from hsadc.model.config import SECTIONS
 from tests.unit.config.memory import FULL, ROOT, MemoryDataplane, adc, configure
-from tests.unit.syntax.strategies import names
 from tests.unit.syntax.test_nodes import everything
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "show_keys.txt"
-AS_THE_RUNNING_ONE = (
+SHOWN_BY_OTHERS = (
     "show startup-config",
     "show running-config slb",
     "show configuration candidate",
     "show configuration backup 0",
+    "show tech-support",
 )
 COMMAND_LINES = {
     "show_running_config": "show running-config",
@@ -46,6 +45,14 @@ COMMAND_LINES = {
     "show_real_server": "show slb real-server",
     "show_mirror_counters": "show mirror counters",
     "show_this": "show this",
+    "show_online": "show online",
+    "show_admin": "show admin",
+    "show_history": "show history",
+    "show_clock": "show clock",
+    "show_arp": "show arp",
+    "show_dataplane": "show dataplane",
+    "show_logging": "show logging",
+    "show_tech_support": "show tech-support",
     "show_section": "show running-config slb",
 }
 
@@ -215,6 +222,11 @@ class TestSection:
             "% Error: show this: it shows what is being configured; here say: show running-config",
         )
 
+    def test_this_block_with_what_a_transaction_has_changed(self, kept):
+        session = configuring(kept, "exec configuration start", "tunnel gre spare", "key 9")
+        assert session.run("show this").lines == ('tunnel gre "spare"', "  key 9", "exit")
+        assert session.run('show running-config tunnel gre "spare"').lines == ('tunnel gre "spare"', "exit")
+
     def test_this_block_that_another_session_deleted(self, kept):
         session = configuring(kept, "slb server-pool empty")
         configure(kept, "no slb server-pool empty")
@@ -380,61 +392,6 @@ class TestMirror:
         assert served.dataplane.cleared == 1
 
 
-COLUMNS = {"Name": "name", "Number": "number", "Last": lambda row: row["last"]}
-
-
-class TestTable:
-    def test_numbers_stand_on_the_right_and_names_on_the_left(self):
-        rows = [{"name": "中文", "n": 7}, {"name": "a", "n": 1234}, {"name": ["b", "c"], "n": None}]
-        assert list(table({"Name": "name", "N": "n"}, rows)) == [
-            "Name     N",
-            "----------",
-            "中文     7",
-            "a     1234",
-            "b c      -",
-        ]
-
-    def test_without_rows(self):
-        assert list(table({"Name": "name", "N": "n"}, [])) == ["Name  N", "-------"]
-
-    def test_text_in_the_last_column_is_cut_to_fit(self):
-        rows = [{"name": "abcdef", "text": "中文中文"}, {"name": "x", "text": "short"}]
-        assert list(table({"Name": "name", "Text": "text"}, rows, 14)) == [
-            "Name    Text",
-            "--------------",
-            "abcdef  中文~",
-            "x       short",
-        ]
-        assert list(table({"Name": "name", "Text": "text"}, rows, 3))[2] == "abcdef  中~"
-
-    def test_numbers_are_never_cut(self):
-        assert list(table({"Number": "n"}, [{"n": 123456789}], 3))[2] == "123456789"
-
-    words = names.map(lambda name: f"x{name}")  # a column of digits stands on the right
-
-    @settings(max_examples=100, deadline=None)
-    @given(st.lists(st.tuples(words, st.none() | st.integers(0, 10**12), words), min_size=1, max_size=5))
-    def test_each_column_begins_and_ends_where_its_head_does(self, rows):
-        head, rule, *lines = table(COLUMNS, [dict(zip(("name", "number", "last"), row, strict=True)) for row in rows])
-        first = max(wcswidth(str(cell)) for cell in ("Name", *(r[0] for r in rows)))
-        numbers = [r[1] for r in rows if r[1] is not None]
-        second, side = max(map(len, map(str, ["Number", *numbers]))), ">" if numbers else "<"
-        assert head == f"{'Name':{first}}  {'Number':{side}{second}}  Last"
-        assert rule == "-" * (first + second + 4 + max(4, *(wcswidth(r[2]) for r in rows)))
-        for line, (name, number, last) in zip(lines, rows, strict=True):
-            blanks = " " * (first - wcswidth(name))
-            shown = "-" if number is None else number
-            assert line == f"{name}{blanks}  {shown:{side}{second}}  {last}".rstrip()
-
-    @settings(max_examples=100, deadline=None)
-    @given(st.lists(st.tuples(words, words), min_size=1, max_size=5), st.integers(1, 60))
-    def test_what_can_be_cut_fits(self, rows, width):
-        lines = list(table({"A": "a", "B": "b"}, [{"a": a, "b": b} for a, b in rows], width))
-        assert all(wcswidth(line) <= max(width, wcswidth(lines[1])) for line in lines)
-        least = max(wcswidth(a) for a, _ in rows) + 3
-        assert wcswidth(lines[1]) <= max(width, least)
-
-
 def keys(data, path=""):
     """Each key of the data, with the keys that lead there; `[]` stands for the entries of a list, `*` for names."""
     if isinstance(data, list):
@@ -453,10 +410,11 @@ class TestJson:
             assert isinstance(json.loads("\n".join(show(device, f"{line.removeprefix('show ')} | json"))), dict)
 
     def test_the_keys_stay_as_they_are(self, served):
+        RECENT.handle(logging.makeLogRecord({"name": "hsadc", "msg": "a record"}))
         lines = [
             f"{line}: {key.removeprefix('.')}"
             for line in COMMAND_LINES.values()
-            if line not in AS_THE_RUNNING_ONE
+            if line not in SHOWN_BY_OTHERS
             for key in sorted(keys(json.loads("\n".join(configuring(served).run(f"{line} | json").lines))))
         ]
         if os.environ.get("HSADC_REWRITE_GOLDEN"):

@@ -287,19 +287,6 @@ class TestTerminal:
 
         assert serve(talk).shells[0].ran == ["exit"]
 
-    def test_history_is_kept_between_the_logins_of_a_user(self, serve):
-        async def talk(server: Server) -> None:
-            async with server.connect() as connection:
-                await connection.run(input="show version\rexit\r", term_type="vt100")
-            async with server.connect() as connection:
-                done = await connection.run(input="\x10\x10\rexit\r", term_type="vt100")
-                assert "show version\r\nhsadc 1.0" in done.stdout
-            async with server.connect("keys") as connection:
-                done = await connection.run(input="\x10\x10\rexit\r", term_type="vt100")
-                assert "show version" not in done.stdout
-
-        serve(talk)
-
     def test_hanging_up_in_the_middle_of_a_command_leaves_no_trace(self, serve, caplog):
         async def talk(server: Server) -> None:
             async with server.connect() as connection:

@@ -14,6 +14,7 @@ from hsadc.dataplane.bpf.records import RuleCounters, TunnelCounters
 from hsadc.dataplane.haproxy_statistics import Counters, VirtualServerStatistics
 from hsadc.dataplane.haproxy_supervisor import HaproxyState
 from hsadc.dataplane.mirror import MirrorCounters
+from hsadc.dataplane.neighbour import Neighbour
 from hsadc.dataplane.netlink import Address, Link, Route
 from hsadc.dataplane.reconcile import Outcome, reconcile
 from hsadc.dataplane.tunnel import TunnelState
@@ -135,6 +136,13 @@ class MemoryDataplane:
 
     def clear_mirror_counters(self) -> None:
         self.cleared += 1
+
+    def neighbours(self) -> tuple[Neighbour, ...]:
+        gateway = Neighbour(IPv4Address("10.0.0.254"), "02:00:00:00:00:fe", "eth0", "reachable")
+        return (gateway, Neighbour(IPv4Address("10.1.0.33"), None, "eth1", "failed"))
+
+    def clear_server_counters(self) -> None:
+        self.cleared += 10
 
     def virtual_servers(self) -> dict[int, VirtualServerStatistics]:
         return {r.id: VirtualServerStatistics(r.id, COUNTED, COUNTED, {"r": REAL}) for r in self._intent.rules}

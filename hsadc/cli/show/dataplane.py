@@ -1,0 +1,63 @@
+"""`show dataplane`, `show arp`: what carries the traffic."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from hsadc.cli.show.shown import Shown, shown_table
+from hsadc.cli.show.table import Columns, Row
+
+if TYPE_CHECKING:
+    from hsadc.cli.session import Session
+
+
+def do_show_dataplane(session: Session) -> Shown:
+    """Which dataplane is in use, and how its parts stand."""
+    dataplane = session.device.dataplane
+    haproxy = dataplane.haproxy() if dataplane else None
+    intent = dataplane.intent if dataplane else None
+    data: Row = {
+        "dataplane": "bpf" if dataplane else "none",
+        "kernel": platform.release(),
+        "haproxy": {
+            "version": haproxy.version if haproxy else None,
+            "pid": haproxy.pid if haproxy else None,
+            "running_since": haproxy.running_since.isoformat(timespec="seconds") if haproxy and haproxy.running_since else None,
+            "restarts": haproxy.restarts if haproxy else None,
+            "last_error": haproxy.last_error if haproxy else None,
+        },
+        "mirrored_servers": len(intent.rules) if intent else None,
+        "tunnels": len(intent.tunnels) if intent else None,
+        "warnings": dataplane.warnings() if dataplane else [],
+    }
+    return Shown(data, _lines(data))
+
+
+def _lines(data: Row) -> Iterator[str]:
+    if data["dataplane"] == "none":
+        yield "Dataplane: none, configurations are kept but not applied"
+        return
+    haproxy = data["haproxy"]
+    yield f"Dataplane: BPF programs in the kernel copy packets, HAProxy carries the connections; Linux {data['kernel']}"
+    yield f"Mirror: {data['mirrored_servers']} virtual servers, {data['tunnels']} tunnels"
+    if haproxy["pid"] is None:
+        yield "HAProxy: not running"
+    else:
+        yield f"HAProxy: version {haproxy['version'] or 'not known'}, process {haproxy['pid']}, since {haproxy['running_since']}"
+    yield f"HAProxy was started again {haproxy['restarts']} times; last error: {haproxy['last_error'] or 'none'}"
+    yield from (f"Warning: {warning}" for warning in data["warnings"])
+
+
+def do_show_arp(session: Session) -> Shown:
+    """The kernel's IPv4 neighbours."""
+    dataplane = session.device.dataplane
+    rows = [
+        {"address": n.address, "mac": n.mac, "device": n.device, "state": n.state}
+        for n in (dataplane.neighbours() if dataplane else ())
+    ]
+    return shown_table("neighbours", _ARP, rows, session.width)
+
+
+_ARP: Columns = {"IP address": "address", "Hardware address": "mac", "Device": "device", "State": "state"}
