@@ -6,7 +6,7 @@ from collections import Counter
 
 from hypothesis import given
 
-from hsadc.config.diff import Change, count, difference, unified
+from hsadc.config.diff import Hunk, count, difference, unified
 from hsadc.model.config import Config
 from hsadc.syntax.grammar import load_grammar
 from hsadc.syntax.load import load
@@ -63,7 +63,7 @@ def test_each_changed_block_is_there_once_with_its_head_and_only_the_lines_that_
         '+slb virtual-server "off" type http id 2',
         "+exit",
     ]
-    assert changes[2] == Change('slb real-server "r"', ("  port 80",), ("  weight 7",))
+    assert changes[2] == Hunk('slb real-server "r"', ("  port 80",), ("  weight 7",))
     assert count(changes) == (7, 9)
 
 
