@@ -10,7 +10,7 @@ from hsadc.errors import ConfigError
 
 if TYPE_CHECKING:
     from hsadc.cli.session import Session
-    from hsadc.config.commit import Change
+    from hsadc.config.commit import MakeConfig
     from hsadc.config.running import Committed
 
 COMMITS = frozenset({"commit", "commit_confirmed", "commit_transaction", "rollback_transaction"})
@@ -133,10 +133,10 @@ def _rollback(session: Session, text: str, source: str) -> Iterable[str]:
     return _change(session, lambda _: checked(grammar, source, text), f"rollback to {source}")
 
 
-def _change(session: Session, change: Change, what: str, minutes: int | None = None) -> Iterable[str]:
+def _change(session: Session, make: MakeConfig, what: str, minutes: int | None = None) -> Iterable[str]:
     """A change at once, for which a transaction has no place."""
     session.edits.refuse_in_transaction()
-    committed = session.device.commit(change, session.author, what, minutes and minutes * 60)
+    committed = session.device.commit(make, session.author, what, minutes and minutes * 60)
     return _done("Committed", committed) if minutes is None else _to_confirm(committed, minutes)
 
 

@@ -205,7 +205,7 @@ class Session:
             self._mode, self._name = ("exec" if self._mode == "config" else "config"), ""
             return ()
         self.closed = True
-        if not self.edits.in_transaction:
+        if self.login.batch or not self.edits.in_transaction:  # a batch's end is `finish`
             return ()
         return (f"The transaction was not committed: its {self.edits.discard()} lines are discarded",)
 

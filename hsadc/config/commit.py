@@ -29,7 +29,7 @@ from hsadc.syntax.render import Renderer
 
 log = logging.getLogger(__name__)
 
-Change = Callable[[Config], Config]
+MakeConfig = Callable[[Config], Config]
 """Makes the new configuration of the one that is running at the commit; raises CommandError or ConfigError."""
 
 
@@ -75,25 +75,25 @@ class Device:
         """The configuration in force; a frozen value that never changes under its reader."""
         return self._running.config
 
-    def commit(self, change: Change, author: Author, what: str, confirm_s: int | None = None) -> Committed:
-        """Put the configuration that `change` makes of the running one in force.
+    def commit(self, make: MakeConfig, author: Author, what: str, confirm_s: int | None = None) -> Committed:
+        """Put the configuration that `make` makes of the running one in force.
 
         Commits follow one another: none loses what another has put in force.
 
         Args:
-            change: is given the running-config.
+            make: is given the running-config.
             author: whose change it is.
             what: names it in the log, such as `batch of 3 lines`.
             confirm_s: seconds after which all that was changed since is taken back, unless it is confirmed before.
 
         Raises:
             Locked: another one has the configuration for himself.
-            CommandError, ConfigError: by `change`, or because the result is contradictory or does not fit the machine.
+            CommandError, ConfigError: by `make`, or because the result is contradictory or does not fit the machine.
             ApplyError: the dataplane or the disk refused, or the device has been stopped.
         """
         with self._alone():
             self.lock.check(author)
-            new = change(self.running)
+            new = make(self.running)
             if confirm_s is None:
                 return self._become(new, f"{what} by {author}")
             with self._confirmation.of(author, self.running, self.text, confirm_s):

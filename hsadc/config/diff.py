@@ -11,8 +11,8 @@ from hsadc.syntax.render import Renderer
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """What changes in one block, or at the top level.
+class Hunk:
+    """What changes in one block, or among the global settings.
 
     Attributes:
         block: the block's head; None for the global settings.
@@ -25,33 +25,33 @@ class Change:
     added: tuple[str, ...] = ()
 
 
-def difference(renderer: Renderer, old: Config, new: Config) -> list[Change]:
+def difference(renderer: Renderer, old: Config, new: Config) -> list[Hunk]:
     """The changes from `old` to `new`: global settings first, then each block that changes, once.
 
     What both share is passed over without being written as text. The order of entries is no difference.
     """
-    top = Change(None, *(tuple(renderer.config(c)) for c in _global_settings_that_differ(old, new)))
-    changes = [top] if top.removed or top.added else []
+    top = Hunk(None, *(tuple(renderer.config(c)) for c in _global_settings_that_differ(old, new)))
+    hunks = [top] if top.removed or top.added else []
     for section in SECTIONS:
-        changes += _blocks(renderer, section, getattr(old, section), getattr(new, section))
-    return changes
+        hunks += _blocks(renderer, section, getattr(old, section), getattr(new, section))
+    return hunks
 
 
-def unified(changes: Iterable[Change], old: str, new: str) -> Iterator[str]:
+def unified(hunks: Iterable[Hunk], old: str, new: str) -> Iterator[str]:
     """The changes as a unified diff; `old` and `new` name the two sides. Nothing when there are none."""
-    for index, change in enumerate(changes):
+    for index, hunk in enumerate(hunks):
         if index == 0:
             yield from (f"--- {old}", f"+++ {new}")
-        whole = change.block in change.removed or change.block in change.added
-        if change.block is not None and not whole:
-            yield f" {change.block}"
-        yield from (f"-{line}" for line in change.removed)
-        yield from (f"+{line}" for line in change.added)
+        whole = hunk.block in hunk.removed or hunk.block in hunk.added
+        if hunk.block is not None and not whole:
+            yield f" {hunk.block}"
+        yield from (f"-{line}" for line in hunk.removed)
+        yield from (f"+{line}" for line in hunk.added)
 
 
-def count(changes: Sequence[Change]) -> tuple[int, int]:
+def count(hunks: Sequence[Hunk]) -> tuple[int, int]:
     """How many lines come and go."""
-    return sum(len(c.added) for c in changes), sum(len(c.removed) for c in changes)
+    return sum(len(h.added) for h in hunks), sum(len(h.removed) for h in hunks)
 
 
 def _global_settings_that_differ(old: Config, new: Config) -> tuple[Config, Config]:
@@ -68,18 +68,20 @@ def _global_settings_that_differ(old: Config, new: Config) -> tuple[Config, Conf
     return Config(**ours), Config(**theirs)
 
 
-def _blocks(renderer: Renderer, section: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:
+def _blocks(renderer: Renderer, section: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Hunk]:
     if old is new:
         return
-    for name in dict.fromkeys([*old, *new]):
+    names = [name for name, block in old.items() if new.get(name) is not block]  # most are the same objects
+    names += [name for name in new if name not in old]
+    for name in names:
         if old.get(name) == new.get(name):
             continue
         removed, added = (tuple(renderer.block(section, side[name])) if name in side else () for side in (old, new))
         if removed[:1] == added[:1]:
             gone, come = set(removed) - set(added), set(added) - set(removed)
-            yield Change(removed[0], tuple(x for x in removed if x in gone), tuple(x for x in added if x in come))
+            yield Hunk(removed[0], tuple(x for x in removed if x in gone), tuple(x for x in added if x in come))
             continue
         if removed:
-            yield Change(removed[0], removed=removed)
+            yield Hunk(removed[0], removed=removed)
         if added:
-            yield Change(added[0], added=added)
+            yield Hunk(added[0], added=added)

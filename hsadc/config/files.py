@@ -12,7 +12,7 @@ from hsadc.config.store import FOLDER_MODE, read_text, refusal, remove, write_te
 from hsadc.errors import ConfigError, DanglingReference
 
 SIZE_LIMIT_BYTES = 64 << 20
-_NAME = re.compile(r"[^./\x00-\x1f\x7f-\x9f][^/\x00-\x1f\x7f-\x9f]{0,62}")
+_NAME = re.compile(r"[^./\x00-\x1f\x7f-\x9f\ud800-\udfff][^/\x00-\x1f\x7f-\x9f\ud800-\udfff]{0,62}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -160,6 +160,29 @@ class TestServeTerminal:
         assert wire.written == "hsadc#show ver\r\n% Closed: nothing was typed for 0.01 seconds\r\n"
         assert shell.ran == []
 
+    @pytest.mark.parametrize("typed", [["exit\r"], ["show ver"], ["crash\r"]], ids=["logs out", "hangs up", "a bug"])
+    def test_the_session_is_closed_however_it_ends(self, make_shell, typed):
+        shell = make_shell()
+        try:
+            serve(shell, *typed)
+        except RuntimeError:
+            assert typed == ["crash\r"]
+        assert shell.ended.wait(10)
+
+    def test_a_line_that_runs_when_the_operator_hangs_up_ends_before_the_session_does(self, make_shell):
+        shell = make_shell()
+
+        async def cut() -> None:
+            task = asyncio.create_task(serve_terminal(shell, Wire("wait\r"), deque()))
+            await asyncio.to_thread(shell.started.wait)
+            task.cancel()
+            await asyncio.wait([task])
+
+        asyncio.run(cut())
+        assert not shell.ended.is_set()
+        shell.may_go_on.set()
+        assert shell.ended.wait(10)
+
     def test_a_slow_command_does_not_stop_other_sessions(self, make_shell):
         slow, quick = make_shell(), make_shell()
 

@@ -223,6 +223,7 @@ class TestBatch:
 
         server = serve(talk)
         assert [s.committed for s in server.shells] == ["hsadc", "hsadc"]
+        assert all(s.ended.wait(10) for s in server.shells)
         assert [s.name for s in server.shells] == ["edge", "edge"]
 
     def test_input_without_lines_is_refused_before_it_is_large(self, serve):

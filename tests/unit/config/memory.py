@@ -20,6 +20,7 @@ from hsadc.dataplane.reconcile import Outcome, reconcile
 from hsadc.dataplane.tunnel import TunnelState
 from hsadc.intent.compile import Intent
 from hsadc.intent.inventory import Device, Inventory
+from hsadc.model.config import Config
 from hsadc.syntax.edit import Editor
 from hsadc.syntax.grammar import load_grammar
 from hsadc.syntax.load import apply_line
@@ -197,16 +198,21 @@ def adc(folder: Path, dataplane: MemoryDataplane | None = None, clock: MemoryClo
     return Adc(load_grammar(), folder / "startup.cfg", folder, dataplane, clock)
 
 
-def configure(device: Adc, lines: str | Iterable[str]) -> tuple[str, ...]:
-    """Commit configuration lines as one transaction; returns its warnings."""
+def edited(device: Adc, lines: str | Iterable[str]) -> Callable[[Config], Config]:
+    """A change that carries out configuration lines."""
 
-    def change(running):
+    def change(running: Config) -> Config:
         editor = Editor(running)
         for line in lines.splitlines() if isinstance(lines, str) else lines:
             apply_line(device.grammar, editor, line)
         return editor.config()
 
-    return device.commit(change, ROOT, "configure").warnings
+    return change
+
+
+def configure(device: Adc, lines: str | Iterable[str]) -> tuple[str, ...]:
+    """Commit configuration lines as one transaction; returns its warnings."""
+    return device.commit(edited(device, lines), ROOT, "configure").warnings
 
 
 FULL = """

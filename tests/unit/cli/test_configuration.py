@@ -1,0 +1,457 @@
+"""Configuration handling from the operator's side: saves, files, rollbacks, transactions, and commits to be confirmed."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from hsadc.cli.remote import RemoteShell
+from hsadc.cli.session import Session
+from hsadc.cli.shell import Login
+from tests.unit.cli.device import running as serving
+from tests.unit.config.memory import FULL, MemoryClock, MemoryDataplane, adc, configure
+
+SHUT = ("configure", "interface ethernet0/1", "shutdown", "end")
+
+
+@pytest.fixture
+def clock():
+    return MemoryClock()
+
+
+@pytest.fixture
+def device(tmp_path, clock):
+    device = adc(tmp_path, MemoryDataplane(), clock)
+    configure(device, FULL)
+    return device
+
+
+@pytest.fixture
+def session(device):
+    return Session(device, Login("admin", "ssh", "10.0.0.7"))
+
+
+@pytest.fixture
+def other(device):
+    return Session(device, Login("root"))
+
+
+@pytest.fixture
+def batch(device):
+    return Session(device, Login("admin", "ssh", "10.0.0.7", batch=True))
+
+
+def run(session, *lines):
+    """Carry out lines that are all right; what they printed."""
+    printed = []
+    for line in lines:
+        reply = session.run(line)
+        assert reply.ok, (line, reply.lines)
+        printed += reply.lines
+    return printed
+
+
+def refused(session, line):
+    reply = session.run(line)
+    assert not reply.ok, line
+    return list(reply.lines)
+
+
+def data(session, line):
+    return json.loads("\n".join(run(session, f"{line} | json")))
+
+
+def shut(device):
+    return device.running.ethernet["ethernet0/1"].shutdown
+
+
+class TestSaves:
+    def test_the_record(self, session, other, device, clock):
+        device.archive.path.write_text("! by hand\nhostname hand\n")
+        run(session, "save the first one")
+        clock.wait(60)
+        configure(device, "hostname second")
+        run(other, "save all")
+        lines = run(session, "show configuration record")
+        assert [line.split() for line in lines[2:4]] == [
+            ["startup", "2026-11-23T12:01:00Z", "root", "(console)", str(len(device.text().splitlines())), "-"],
+            ["backup", "0", "2026-11-23T12:00:00Z", "admin", "(ssh", "10.0.0.7)", lines[3].split()[-4], "the", "first", "one"],
+        ]
+        record = data(session, "show configuration record")["record"]
+        assert [r["configuration"] for r in record] == ["startup", "backup 0", "backup 1"]
+        assert record[1]["by"] == "admin (ssh 10.0.0.7)"
+        assert record[1]["description"] == "the first one"
+        assert (record[2]["by"], record[2]["description"], record[2]["lines"], record[2]["error"]) == (None, None, 2, None)
+
+    def test_one_that_cannot_be_read_is_in_the_record_with_the_reason(self, session, device):
+        device.archive.path.write_bytes(b"\xff")
+        (entry,) = data(session, "show configuration record")["record"]
+        assert entry["error"].endswith("not a text file: byte 0 is not UTF-8")
+        assert "not a text file" in "\n".join(run(session, "show configuration record"))
+
+    def test_what_is_saved_already(self, session):
+        assert run(session, "save", "save") == [
+            "Building configuration.",
+            "Saving configuration is finished",
+            "Building configuration.",
+            "Saving configuration is finished: it was saved already",
+        ]
+
+    def test_a_backup_is_shown_and_deleted(self, session, device):
+        text = device.text().splitlines()
+        run(session, "save", *SHUT, "save")
+        assert run(session, "show configuration backup 0") == text
+        assert [c.word for c in session.choices("show configuration backup ")] == ["0", "<0-9>"]
+        assert run(session, "delete configuration backup 0") == ["Backup 0 is deleted"]
+        for line in ("delete", "show", "rollback"):
+            assert refused(session, f"{line} configuration backup 0") == [
+                "% Error: backup 0: there is no such backup, there are none yet"
+            ]
+
+    def test_a_rollback_to_a_backup_is_running_only(self, session, device):
+        before = device.running
+        run(session, "save", *SHUT, "save")
+        assert run(session, "rollback configuration backup 0") == ["Committed: 0 lines added, 1 removed"]
+        assert device.running == before
+        assert "  shutdown" in run(session, "show startup-config")
+        assert run(session, "rollback configuration backup 0") == ["Committed: the configuration in force is the same as before"]
+        assert run(session, "rollback configuration startup") == ["Committed: 1 lines added, 0 removed"]
+
+    def test_there_is_no_startup_config_yet(self, session):
+        assert refused(session, "rollback configuration startup") == ["% Error: startup-config: nothing has been saved yet"]
+        assert refused(session, "copy startup-config x") == ["% Error: startup-config: nothing has been saved yet"]
+
+
+class TestDifference:
+    def test_since_the_last_save(self, session):
+        run(session, "save", *SHUT)
+        lines = ["--- startup", "+++ running", " interface ethernet0/1", "+  shutdown"]
+        assert run(session, "show configuration difference") == lines
+        assert run(session, "show configuration difference startup") == lines
+        assert data(session, "show configuration difference") == {
+            "difference": [{"block": "interface ethernet0/1", "removed": [], "added": ["  shutdown"]}]
+        }
+
+    def test_none(self, session):
+        run(session, "save")
+        assert run(session, "show configuration difference") == ["startup and running are the same configuration"]
+        assert data(session, "show configuration difference") == {"difference": []}
+
+    def test_since_a_backup_and_from_a_file(self, session):
+        run(session, "save", "copy running-config edge.cfg", *SHUT, "save")
+        for what in ("backup 0", "file edge.cfg"):
+            assert run(session, f"show configuration difference {what}")[3:] == ["+  shutdown"]
+
+    def test_before_the_first_save_all_is_new(self, session, device):
+        assert len(run(session, "show configuration difference")) == 2 + len(device.text().splitlines())
+
+
+class TestFiles:
+    def test_to_a_file_and_back(self, session, device):
+        before = device.running
+        lines = len(device.text().splitlines())
+        assert run(session, "copy running-config edge.cfg") == [f'{lines} lines are written to file "edge.cfg"']
+        run(session, *SHUT, "save", 'copy startup-config "all of it.cfg"')
+        assert [f["name"] for f in data(session, "show files")["files"]] == ["all of it.cfg", "edge.cfg"]
+        assert [c.word for c in session.choices("configure replace ")] == ['"all of it.cfg"', '"edge.cfg"', "WORD"]
+        assert run(session, "configure replace edge.cfg force") == ["Committed: 0 lines added, 1 removed"]
+        assert device.running == before
+        assert run(session, 'configure replace "all of it.cfg"') == ["Committed: 1 lines added, 0 removed"]
+        assert run(session, "delete file edge.cfg") == ['File "edge.cfg" is deleted']
+        assert refused(session, "configure replace edge.cfg") == [
+            '% Error: file "edge.cfg": there is no such file, `show files` lists them'
+        ]
+
+    def test_a_files_lines_are_carried_out_on_what_is_running(self, session, device):
+        device.files.write("change.cfg", "hostname core\nno tunnel gre spare\n\n! comment\ninterface e0/1\nshutdown\nend\n")
+        assert run(session, "copy change.cfg running-config") == ["Committed: 2 lines added, 3 removed"]
+        assert (device.running.hostname, shut(device), "spare" in device.running.gre_tunnel) == ("core", True, False)
+        assert device.running.virtual_server
+
+    @pytest.mark.parametrize(
+        "line", ["copy x.cfg running-config", "configure replace x.cfg", "configure replace x.cfg revert timer 5"]
+    )
+    def test_mistakes_are_told_with_their_places_and_nothing_is_changed(self, session, device, line):
+        before = device.running
+        device.files.write("x.cfg", "hostname core\n  tunel gre x\ninterface ethernet0/0\n  mtu 9\n")
+        assert refused(session, line) == [
+            "x.cfg:2:3: unrecognized keyword tunel, did you mean 'tunnel'?",
+            "x.cfg:4:7: 9 is out of range, it must be 576 to 9216",
+            "% Error: x.cfg has 2 mistakes; nothing was changed",
+        ]
+        device.files.write("x.cfg", "hostname core\ninterface tunnel7\n  tunnel gre nowhere\n")
+        assert refused(session, line) == [
+            'x.cfg:2:1: interface tunnel7: tunnel gre "nowhere" does not exist',
+            "% Error: x.cfg has a mistake; nothing was changed",
+        ]
+        device.files.write("x.cfg", "nonsense\n" * 50)
+        lines = refused(session, line)
+        assert lines[9:] == [
+            "x.cfg:10:1: unrecognized keyword nonsense",
+            "and 40 more",
+            "% Error: x.cfg has 50 mistakes; nothing was changed",
+        ]
+        assert device.running is before
+        assert device.lock.unconfirmed is None
+
+    def test_a_file_may_be_named_as_a_keyword_in_quotes(self, session, device):
+        run(session, 'copy running-config "startup-config"', 'copy "startup-config" running-config')
+        assert device.files.names() == ["startup-config"]
+        assert device.archive.startup() is None
+
+    def test_for_a_time(self, session, device, clock):
+        device.files.write("x.cfg", "hostname core\n")
+        before = device.running
+        assert run(session, "configure replace x.cfg revert timer 2")[1:] == [
+            "It is taken back in 2 minutes unless `commit` confirms it"
+        ]
+        assert device.running.hostname == "core"
+        clock.wait(120)
+        assert device.running == before
+
+
+class TestTransaction:
+    def test_lines_are_in_force_together_at_the_commit(self, session, other, device):
+        assert run(session, "exec configuration start", "configure") == []
+        assert session.prompt == "edge[TRN](config)#"
+        run(session, "interface tunnel9", "tunnel gre later", "exit", "tunnel gre later")
+        assert session.prompt == "edge[TRN](config-tunnel-gre)#"
+        run(session, "source 10.0.0.1", "destination 10.9.0.9", "show version", "do show version")
+        assert "later" not in device.running.gre_tunnel
+        assert "interface tunnel9" not in run(session, "show running-config")
+        assert "interface tunnel9" in run(session, "show configuration candidate")
+        assert run(session, "show configuration difference candidate")[:3] == [
+            "--- running",
+            "+++ candidate",
+            '+tunnel gre "later"',
+        ]
+        assert run(session, "exec configuration commit") == ["Committed: 7 lines added, 0 removed"]
+        assert session.prompt == "edge(config-tunnel-gre)#"
+        assert "later" in device.running.gre_tunnel
+        run(other, "configure", "hostname mine-again")
+
+    def test_commit_alone_ends_it_too(self, session, device):
+        run(session, "exec configuration start", *SHUT)
+        assert run(session, "commit") == ["Committed: 1 lines added, 0 removed"]
+        assert (shut(device), session.prompt) == (True, "edge#")
+        assert run(session, "commit") == ["There is nothing to commit"]
+        run(session, "exec configuration start")
+        assert run(session, "commit") == ["Committed: the configuration in force is the same as before"]
+
+    def test_a_rollback_forgets_the_lines(self, session, device):
+        run(session, "exec configuration start", "configure", "slb real-server new", "weight 3")
+        assert run(session, "exec configuration rollback") == ["2 lines are discarded"]
+        assert session.prompt == "edge(config)#"
+        assert "new" not in device.running.real_server
+        run(session, "hostname at-once")
+        assert device.running.hostname == "at-once"
+
+    def test_a_mistake_shows_at_once_and_the_lines_are_kept(self, session, device):
+        run(session, "exec configuration start", "configure", "interface ethernet0/1", "shutdown")
+        refused(session, "mtu 9")
+        refused(session, "no tunnel gre nowhere")
+        assert run(session, "commit") == ["Committed: 1 lines added, 0 removed"]
+
+    @pytest.mark.parametrize("commit", ["commit", "exec configuration commit", "commit confirmed 5"])
+    def test_a_commit_that_is_refused_leaves_it_open_to_be_mended(self, session, other, device, commit):
+        run(session, "exec configuration start", "configure", "interface tunnel9", "tunnel gre later")
+        assert refused(session, commit) == ['% Error: interface tunnel9: tunnel gre "later" does not exist']
+        assert session.prompt == "edge[TRN](config-if-tun9)#"
+        run(session, "no tunnel gre")
+        device.dataplane.fail_at = 0
+        run(session, "interface ethernet0/1", "shutdown")
+        assert refused(session, commit)[0].endswith("no space left on device; nothing was changed")
+        device.dataplane.fail_at = None
+        assert run(session, commit)[0] == "Committed: 3 lines added, 0 removed"
+
+    def test_others_cannot_change_anything_and_are_told_at_their_first_line(self, session, other, batch, device):
+        device.files.write("x.cfg", "hostname x\n")
+        run(other, "save", *SHUT, "save", "configure")
+        run(session, "exec configuration start")
+        before = device.running
+        locked = [
+            "% Error: the configuration is locked by admin (ssh 10.0.0.7) since 12:00:00 UTC, in a transaction",
+        ]
+        for line in (
+            "hostname x",
+            "rollback configuration backup 0",
+            "rollback configuration startup",
+            "copy x.cfg running-config",
+            "configure replace x.cfg",
+            "exec configuration start",
+            "commit confirmed 5",
+        ):
+            assert refused(other, line) == locked, line
+        run(batch, "configure")
+        assert refused(batch, "hostname x") == locked
+        run(other, "save described", "show running-config", "copy running-config y.cfg")
+        assert device.running is before
+
+    def test_a_batch_whose_lines_came_first_is_refused_at_its_commit(self, session, batch, device):
+        run(batch, "configure", "hostname x")
+        run(session, "exec configuration start")
+        reply = batch.finish()
+        assert (reply.ok, device.running.hostname) == (False, "edge")
+        assert "is locked by admin (ssh 10.0.0.7)" in reply.lines[0]
+
+    @pytest.mark.parametrize("line", ["configure replace x.cfg", "copy x.cfg running-config", "rollback configuration startup"])
+    def test_what_replaces_all_has_no_place_in_it(self, session, device, line):
+        device.files.write("x.cfg", "hostname x\n")
+        run(session, "save", "exec configuration start", *SHUT)
+        assert refused(session, line) == [
+            "% Error: a transaction is open, end it first with `exec configuration commit` or `exec configuration rollback`"
+        ]
+        assert refused(session, "exec configuration start") == refused(session, line)
+        assert run(session, "commit") == ["Committed: 1 lines added, 0 removed"]
+
+    def test_without_one(self, session):
+        for line in ("exec configuration commit", "exec configuration rollback"):
+            assert refused(session, line) == ["% Error: no transaction is open, `exec configuration start` begins one"]
+        assert refused(session, "clear configuration lock") == ["% Error: no session is in a transaction"]
+
+    def test_who_leaves_discards_it_and_is_told(self, session, device):
+        run(session, "exec configuration start", *SHUT)
+        assert run(session, "exit") == ["The transaction was not committed: its 2 lines are discarded"]
+        assert session.closed
+        assert device.lock.transaction is None
+        assert not shut(device)
+
+    def test_a_session_that_ends_discards_it(self, session, other, device):
+        run(session, "exec configuration start", *SHUT)
+        session.close()
+        session.close()
+        assert not shut(device)
+        run(other, *SHUT)
+
+    def test_another_may_end_it_and_its_lines_go_nowhere(self, session, other, device):
+        run(session, "exec configuration start", "configure", "interface ethernet0/1")
+        assert run(other, "clear configuration lock") == [
+            "The transaction of admin (ssh 10.0.0.7) is ended, its lines are not in force"
+        ]
+        run(other, "configure", "hostname mine")
+        ended = [
+            (
+                "% Error: the transaction was ended by root (console), its lines are not in force; "
+                "leave it with `exec configuration rollback`"
+            )
+        ]
+        for line in (
+            "shutdown",
+            "shutdown",
+            "commit",
+            "exec configuration commit",
+            "commit confirmed 5",
+            "exec configuration start",
+        ):
+            assert refused(session, line) == ended, line
+        assert session.prompt == "mine[TRN](config-if-eth0/1)#"
+        assert run(session, "exec configuration rollback") == ["1 lines are discarded"]
+        run(session, "interface ethernet0/1", "shutdown")
+        assert shut(device)
+
+    def test_one_that_was_ended_does_not_end_the_next_ones(self, session, other, device):
+        run(session, "exec configuration start")
+        run(other, "clear configuration lock", "exec configuration start")
+        session.close()
+        assert device.lock.transaction.author is other.author
+
+
+class TestBatch:
+    def test_a_transaction_in_it(self, batch, device):
+        run(batch, "exec configuration start", *SHUT, "show version")
+        assert not shut(device)
+        run(batch, "commit")
+        assert shut(device)
+        assert batch.finish().ok
+
+    @pytest.mark.parametrize("last", [(), ("exit",)])
+    def test_one_that_is_not_committed_is_an_error(self, batch, device, last):
+        run(batch, "exec configuration start", *SHUT, *last)
+        reply = batch.finish()
+        assert (reply.ok, reply.lines) == (False, ("% Error: the transaction was not committed: its 2 lines are discarded",))
+        assert not shut(device)
+        assert device.lock.transaction is None
+
+    def test_its_lines_so_far_can_be_committed_confirmed_and_forgotten(self, batch, device, clock):
+        run(batch, *SHUT)
+        assert run(batch, "exec configuration rollback") == ["2 lines are discarded"]
+        run(batch, *SHUT)
+        assert run(batch, "commit confirmed 5") == [
+            "Committed: 1 lines added, 0 removed",
+            "It is taken back in 5 minutes unless `commit` confirms it",
+        ]
+        run(batch, "configure", "hostname x")
+        assert run(batch, "commit") == [
+            "Committed: 1 lines added, 1 removed",
+            "Confirmed: the configuration stays in force; save it to keep it for the next start",
+        ]
+        clock.wait(1000)
+        assert (shut(device), device.running.hostname) == (True, "x")
+
+    def test_warnings_are_not_lost_when_the_command_after_the_lines_fails(self, batch):
+        run(batch, "configure", "ip route 10.30.0.0/16 10.77.0.1")
+        lines = refused(batch, "show slb real-server nobody")
+        assert lines[0].startswith("Warning: ip route 10.30.0.0/16 10.77.0.1: not in force")
+        assert lines[1].startswith("% Error: ")
+
+
+class TestConfirm:
+    def test_what_is_typed_after_it_is_taken_back_too(self, session, other, device, clock):
+        before = device.running
+        assert run(session, "commit confirmed 1") == [
+            "Committed: the configuration in force is the same as before",
+            "It is taken back in 1 minutes unless `commit` confirms it",
+        ]
+        run(session, *SHUT)
+        assert refused(session, "save")[0].startswith("% Error: the commit of admin (ssh 10.0.0.7) is not confirmed yet")
+        clock.wait(20)
+        assert data(other, "show configuration unconfirmed")["unconfirmed"] == {
+            "by": "admin (ssh 10.0.0.7)",
+            "since": "2026-11-23T12:00:00Z",
+            "remaining_s": 40,
+            "error": None,
+            "difference": [{"block": "interface ethernet0/1", "removed": [], "added": ["  shutdown"]}],
+        }
+        assert run(other, "show configuration unconfirmed") == [
+            "The commit of admin (ssh 10.0.0.7) waits to be confirmed since 2026-11-23T12:00:00Z: `commit` keeps it.",
+            "It is taken back in 40 seconds.",
+            "--- before",
+            "+++ running",
+            " interface ethernet0/1",
+            "+  shutdown",
+        ]
+        device.dataplane.fail_at = 0
+        clock.wait(40)
+        assert "Taking it back has failed, and is tried again: " in run(other, "show configuration unconfirmed")[2]
+        device.dataplane.fail_at = None
+        clock.wait(40)
+        assert device.running == before
+        assert data(other, "show configuration unconfirmed") == {"unconfirmed": None}
+
+    def test_another_may_confirm_when_the_session_has_gone(self, session, other, device, clock):
+        run(session, "exec configuration start", *SHUT, "commit confirmed 5", "exit")
+        session.close()
+        run(other, "configure")
+        assert "until its commit is confirmed, or taken back in 300 seconds" in refused(other, "hostname x")[0]
+        assert run(other, "commit") == ["Confirmed: the configuration stays in force; save it to keep it for the next start"]
+        run(other, "hostname x")
+        clock.wait(1000)
+        assert shut(device)
+
+    def test_it_can_be_taken_back_at_once(self, session, other, device):
+        run(session, "exec configuration start", *SHUT, "commit confirmed 5")
+        assert run(other, "rollback configuration unconfirmed") == ["The commit is taken back: 0 lines added, 1 removed"]
+        assert not shut(device)
+        assert refused(other, "rollback configuration unconfirmed") == ["% Error: no commit waits to be confirmed"]
+
+
+def test_a_connection_that_is_cut_ends_its_transaction(tmp_path, device):
+    with serving(tmp_path / "control.sock", lambda login: Session(device, login)):
+        shell = RemoteShell(tmp_path / "control.sock")
+        shell.run("exec configuration start")
+        assert shell.prompt == "edge[TRN]#"
+        transaction = device.lock.transaction
+        shell.close()
+    assert transaction is not None
+    assert device.lock.transaction is None
