@@ -173,7 +173,7 @@ class TestServeTerminal:
         shell = make_shell()
 
         async def cut() -> None:
-            task = asyncio.create_task(serve_terminal(shell, Wire("wait\r"), deque()))
+            task = asyncio.create_task(serve_terminal(shell, Wire("wait\r")))
             await asyncio.to_thread(shell.started.wait)
             task.cancel()
             await asyncio.wait([task])
