@@ -13,7 +13,7 @@ from typing import Any
 from hsadc.errors import BadValue, CommandError, ConfigError, HsadcError, UnknownCommand
 from hsadc.model.config import Config
 from hsadc.syntax.edit import Editor
-from hsadc.syntax.grammar import Grammar, section_of
+from hsadc.syntax.grammar import Grammar
 from hsadc.syntax.match import make_command, match_in, understand
 from hsadc.syntax.nodes import Command, Form
 
@@ -65,29 +65,24 @@ def load(grammar: Grammar, text: str, base: Config | None = None) -> Loaded:
     editor = Editor(base or Config())
     mistakes: list[Mistake] = []
     places: dict[tuple[str, str], int] = {}
+    read = lru_cache(KNOWN_LINES)(partial(_understand, grammar))
     with _no_garbage():
-        for number, line, found in _carry_out(grammar, editor, text):
-            if isinstance(found, HsadcError):
-                mistakes.append(Mistake(number, line, found))
+        for number, line in enumerate(_lines(text), 1):
+            try:
+                command = _apply(editor, line, read)
+            except (CommandError, ConfigError) as e:
+                mistakes.append(Mistake(number, line, e))
                 if len(mistakes) >= MOST_MISTAKES:
                     break
-            elif not found.negated and (section := section_of(found.name)) is not None:
-                places.setdefault((section, found.args[0]), number)
+            else:
+                if command is not None and command.name.startswith("head_"):
+                    places.setdefault((command.name.removeprefix("head_"), command.args[0]), number)
     return Loaded(editor.config(), tuple(mistakes), places)
 
 
-def _carry_out(grammar: Grammar, editor: Editor, text: str) -> Iterator[tuple[int, str, Command | HsadcError]]:
-    r"""Each line that says something, its number, and what it was or why it could not be.
-
-    Lines end at \n or \r\n only: other separators of Unicode are part of a line, and refused there.
-    """
-    read = lru_cache(KNOWN_LINES)(partial(_understand, grammar))
-    for number, line in enumerate(text.removesuffix("\r").replace("\r\n", "\n").split("\n"), 1):
-        try:
-            if (command := _apply(editor, line, read)) is not None:
-                yield number, line, command
-        except (CommandError, ConfigError) as e:
-            yield number, line, e
+def _lines(text: str) -> list[str]:
+    r"""Lines end at \n or \r\n only: other separators of Unicode are part of a line, and refused there."""
+    return text.removesuffix("\r").replace("\r\n", "\n").split("\n")
 
 
 @contextmanager

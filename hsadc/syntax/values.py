@@ -93,7 +93,7 @@ class Name(Terminal):
         name = unquote(word)
         if not 0 < len(name) <= NAME_LENGTH:
             raise BadValue(f"a name has 1 to {NAME_LENGTH} characters, this one has {len(name)}")
-        return _printable(name)
+        return name if name.isprintable() else _printable(name)
 
     def render(self, value: Any) -> str | None:
         """As in Terminal."""
@@ -166,7 +166,7 @@ def _with_prefix(address: IPv4Interface) -> IPv4Interface:
 
 
 def _printable(text: str) -> str:
-    if not text.isprintable() and (bad := _CONTROL.search(text)):  # what Python takes for unprintable is more, and harmless
+    if bad := _CONTROL.search(text):  # what Python takes for unprintable is more, and harmless
         raise BadValue(f"the character {bad[0]!a} cannot be part of a configuration")
     return text
 
