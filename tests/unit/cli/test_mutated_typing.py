@@ -9,10 +9,8 @@ from hsadc.cli.session import Session
 from hsadc.cli.shell import Login
 from hsadc.syntax.grammar import load_grammar
 from tests.unit.config.memory import adc
-from tests.unit.syntax.lines import every_line
 from tests.unit.syntax.mutations import FUZZ_LINES, Mutator
 
-LINES = [" ".join(words) for _, _, words in every_line(load_grammar())]
 LINES_OF_A_DEVICE = 300
 KEYS = [
     "\r",
@@ -45,14 +43,16 @@ def quick(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize("batch", [False, True])
 def test_whatever_is_typed_is_answered(tmp_path, batch):
-    mutator = Mutator(3 + batch, LINES)
+    mutator = Mutator(3 + batch, load_grammar())
     session = Session(adc(tmp_path))
     for n in range(FUZZ_LINES // 2):
         device = adc(tmp_path) if n % LINES_OF_A_DEVICE == 0 else session.device
         if n % LINES_OF_A_DEVICE == 0 or session.closed:
             session = Session(device, Login(batch=batch))
             session.run("configure")
-        line = mutator.line()
+        line = mutator.line(mutator.random.choice(("config", "exec", mutator.random.choice(mutator.modes))))
+        if mutator.random.random() < 0.1:
+            line += f" | {mutator.line('pipe')}"
         assert all(session.help(line)), line
         session.choices(line)
         completion = session.complete(line)
@@ -66,12 +66,17 @@ def test_whatever_is_typed_is_answered(tmp_path, batch):
 
 
 def test_whichever_keys_are_pressed_the_line_is_shown_without_control_sequences(tmp_path):
-    mutator = Mutator(5, LINES)
+    mutator = Mutator(5, load_grammar())
     session, editor = Session(adc(tmp_path)), Editor(80)
-    editor.begin(session.prompt, LINES[:20])
+    earlier = [mutator.line("exec") for _ in range(20)]
+    editor.begin(session.prompt, earlier)
     for _ in range(FUZZ_LINES):
         editor.columns = mutator.random.choice((1, 2, 20, 80, 511))
-        typed = mutator.line()[:300].encode("utf-8", "replace") if mutator.random.random() < 0.5 else mutator.random.randbytes(8)
+        typed = (
+            mutator.line("exec")[:300].encode("utf-8", "replace")
+            if mutator.random.random() < 0.5
+            else mutator.random.randbytes(8)
+        )
         at = mutator.random.randrange(len(typed) + 1)
         key = mutator.random.choice(KEYS)
         editor.feed(typed[:at].decode("utf-8", "replace") + key + typed[at:].decode("utf-8", "replace"))
@@ -83,7 +88,7 @@ def test_whichever_keys_are_pressed_the_line_is_shown_without_control_sequences(
             elif event is not None and event.act is Act.HELP:
                 written += "".join(session.help(event.text)) and editor.redraw()
             elif event is not None:
-                written += editor.begin(session.prompt, LINES[:20])
+                written += editor.begin(session.prompt, earlier)
             assert all(c in "\b\r\n" or c.isprintable() or ord(c) >= 0xA0 for c in written.replace("^Z", "").replace("^C", "")), (
                 written
             )

@@ -5,19 +5,29 @@ from __future__ import annotations
 import os
 import random
 
-FUZZ_LINES = int(os.environ.get("HSADC_FUZZ", "3000"))
+from hsadc.syntax.grammar import Grammar
+from tests.unit.syntax.lines import every_line
+
+FUZZ_LINES = int(os.environ.get("HSADC_FUZZ", "8000"))
 """How many lines a test tries; a million before a release."""
 
 ODD = '"\\\t\0\x1b\x7f\x85\u2028\ufeff\ufffd\udcff!?|%{}$<>-/.0\uff19é中\u0301\U0001f600 '
 
 
 class Mutator:
-    """Takes valid lines apart; `seed` makes the same lines again."""
+    """Takes valid lines apart; `seed` makes the same lines again.
 
-    def __init__(self, seed: int, lines: list[str]) -> None:
+    Attributes:
+        modes: the modes of the grammar.
+    """
+
+    def __init__(self, seed: int, grammar: Grammar) -> None:
         self.random = random.Random(seed)
-        self._lines = lines
-        self._words = sorted({word for line in lines for word in line.split()})
+        self.modes = list(grammar.roots)
+        self._lines: dict[str, list[str]] = {mode: [] for mode in self.modes}
+        for mode, _, words in every_line(grammar):
+            self._lines[mode].append(" ".join(words))
+        self._words = sorted({word for lines in self._lines.values() for line in lines for word in line.split()})
         self._changes = (
             self._cut,
             self._double,
@@ -30,9 +40,9 @@ class Mutator:
             self._gap,
         )
 
-    def line(self) -> str:
-        """A line with no to three changes; one in a thousand is very long."""
-        line = self.random.choice(self._lines)
+    def line(self, mode: str) -> str:
+        """A line, most often of this mode, with no to three changes; one in a thousand is very long."""
+        line = self.random.choice(self._lines[mode if self.random.random() < 0.7 else self.random.choice(self.modes)])
         for _ in range(self.random.choice((0, 1, 1, 2, 3))):
             line = self.random.choice(self._changes)(line)
         return line * self.random.choice((100, 3000)) if self.random.random() < 0.001 else line

@@ -10,21 +10,19 @@ from hsadc.syntax.grammar import load_grammar
 from hsadc.syntax.load import load
 from hsadc.syntax.match import match_in, understand
 from hsadc.syntax.render import Renderer
-from tests.unit.syntax.lines import every_line
 from tests.unit.syntax.mutations import FUZZ_LINES, Mutator
 
 grammar = load_grammar()
-MODES = list(grammar.roots)
 NAMES = defaultdict(lambda: ("one", 'a"b\\', "中 文"))
-LINES = [" ".join(words) for _, _, words in every_line(grammar)]
 
 
 def test_a_line_is_understood_or_refused_and_completed():
-    mutator = Mutator(1, LINES)
+    mutator = Mutator(1, grammar)
     refused = 0
     for _ in range(FUZZ_LINES):
-        line = mutator.line()
-        modes = [grammar.roots[m] for m in grammar.modes_of(mutator.random.choice(MODES))]
+        mode = mutator.random.choice(mutator.modes)
+        line = mutator.line(mode)
+        modes = [grammar.roots[m] for m in grammar.modes_of(mode)]
         errors = [refusal(match_in, modes, line, understand), refusal(candidates, modes[0], line, NAMES.__getitem__)]
         for error in filter(None, errors):
             assert 0 <= error.column <= len(line), line
@@ -44,9 +42,9 @@ def refusal(call, *args):
 
 def test_a_file_of_such_lines_is_loaded_or_refused_and_what_is_loaded_can_be_saved(monkeypatch):
     monkeypatch.setattr("hsadc.syntax.password.hash_password", lambda _: "$scrypt$ln=14,r=8,p=1$U29k$cCO9yzr9c0hGHNBs2Dkf2Q")
-    mutator, renderer = Mutator(2, LINES), Renderer(grammar)
+    mutator, renderer = Mutator(2, grammar), Renderer(grammar)
     for _ in range(FUZZ_LINES // 40):
-        text = "\n".join(mutator.line() for _ in range(40))
+        text = "\n".join(mutator.line(mutator.random.choice(mutator.modes)) for _ in range(40))
         loaded = load(grammar, text)
         for mistake in loaded.mistakes:
             assert isinstance(mistake.error, HsadcError)
