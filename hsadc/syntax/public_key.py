@@ -13,11 +13,10 @@ def is_public_key(text: str) -> bool:
     """Whether a line has the form of a public key, and all of it; whether the type is known is for who logs in with it to say."""
     kind, _, rest = text.partition(" ")
     try:
-        blob = binascii.a2b_base64(rest.split(" ")[0], strict_mode=True)
-        fields = _fields(blob)
-    except ValueError:
+        fields = _fields(binascii.a2b_base64(rest.split(" ")[0], strict_mode=True))
+        return len(fields) > 1 and fields[0] == kind.encode()
+    except ValueError:  # half a key; or what is no text: a lone surrogate cannot be encoded
         return False
-    return len(fields) > 1 and fields[0] == kind.encode()
 
 
 def _fields(blob: bytes) -> list[bytes]:

@@ -28,6 +28,7 @@ def test_a_line_of_ssh_keygen(text):
         ED25519,
         "ssh-ed25519 ",
         "ssh-ed25519 中文",
+        f"ssh-ed\udcff5519 {ED25519}",
         f"ssh-rsa {ED25519}",
         f"ssh-ed25519 {ED25519[:-4]}",
         f"ssh-ed25519 {ED25519[:28]}",
