@@ -14,6 +14,8 @@ from hsadc.syntax.match import match_in, understand
 from hsadc.syntax.nodes import Node
 from hsadc.syntax.width import cells
 
+_OUTER = "The commands of the modes around this one work here, too."
+
 
 class Assistant(NamedTuple):
     """Answers for a session as it stands now.
@@ -42,7 +44,8 @@ class Assistant(NamedTuple):
         if last_word(part) and not any(c.placeholder for c in found):
             return ["  ".join(c.word for c in found)]
         width = max(cells(c.word) for c in found)
-        return [f"  {c.word}{' ' * (width - cells(c.word))}  {c.text}".rstrip() for c in found]
+        lines = [f"  {c.word}{' ' * (width - cells(c.word))}  {c.text}".rstrip() for c in found]
+        return lines if part.strip() or len(roots) == 1 else [*lines, _OUTER]
 
     def choices(self, line: str) -> list[Choice]:
         """What may stand at the end of the line; nothing when the line is wrong."""

@@ -20,12 +20,14 @@ from hsadc.errors import HsadcError
 
 if TYPE_CHECKING:
     from prompt_toolkit.completion import Completer
+    from prompt_toolkit.formatted_text import StyleAndTextTuples
     from prompt_toolkit.history import History
     from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
     from prompt_toolkit.lexers import Lexer
 
 _LAST_WORD = re.compile(r'("[^"]*|\S*)$')
 _UNPAGED_ROWS = 1000
+_STYLE = {"host": "bold", "mode": "fg:ansicyan", "name": "fg:ansigreen", "wrong": "fg:ansired"}
 
 T = TypeVar("T")
 
@@ -82,13 +84,13 @@ class _Console:
         self.leaving = False
         self._shell = shell
         self._session: PromptSession[str] = PromptSession(
-            lambda: shell.prompt,
+            lambda: _prompt(shell),
             completer=_completer(self._ask, shell),
             lexer=_lexer(self._ask, shell),
             auto_suggest=AutoSuggestFromHistory(),
             history=_history(shell.history),
             key_bindings=self._bindings(),
-            style=Style.from_dict({"wrong": "fg:ansired"}),
+            style=Style.from_dict(_STYLE),
             complete_while_typing=False,
         )
 
@@ -235,10 +237,23 @@ def _completer(ask: Callable[[Callable[[], Any], Any], Any], shell: Shell) -> Co
     return ShellCompleter()
 
 
+_QUOTED = re.compile(r'("(?:[^"\\]|\\.)*"?)')
+
+
+def _prompt(shell: Shell) -> StyleAndTextTuples:
+    """The prompt, its mode in colour."""
+    host, bracket, mode = shell.prompt.partition("(")
+    return [("class:host", host), ("class:mode", f"{bracket}{mode}")] if bracket else [("class:host", host)]
+
+
+def _fragments(text: str) -> StyleAndTextTuples:
+    """A line that is right so far, its quoted names in colour."""
+    return [("class:name" if n % 2 else "", part) for n, part in enumerate(_QUOTED.split(text)) if part]
+
+
 def _lexer(ask: Callable[[Callable[[], Any], Any], Any], shell: Shell) -> Lexer:
-    """Red from the first character that cannot be part of a command."""
+    """Names in a colour, and red from the first character that cannot be part of a command."""
     from prompt_toolkit.document import Document
-    from prompt_toolkit.formatted_text import StyleAndTextTuples
     from prompt_toolkit.lexers import Lexer
 
     class ShellLexer(Lexer):
@@ -246,7 +261,7 @@ def _lexer(ask: Callable[[Callable[[], Any], Any], Any], shell: Shell) -> Lexer:
             def fragments(number: int) -> StyleAndTextTuples:
                 line = document.lines[number]
                 wrong = ask(partial(shell.wrong_from, line), None)
-                return [("", line)] if wrong is None else [("", line[:wrong]), ("class:wrong", line[wrong:])]
+                return [*_fragments(line[:wrong]), *([] if wrong is None else [("class:wrong", line[wrong:])])]
 
             return fragments
 

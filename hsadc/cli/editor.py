@@ -46,6 +46,27 @@ _ENDS: Mapping[Key, tuple[str, Act]] = {
     Key.LEAVE: ("^Z\r\n", Act.LEAVE),
     Key.INTERRUPT: ("^C\r\n", Act.DISCARD),
 }
+
+
+def _word_start(text: str, at: int) -> int:
+    """Where the word before `at` begins."""
+    return text.rfind(" ", 0, len(text[:at].rstrip(" "))) + 1
+
+
+def _word_end(text: str, at: int) -> int:
+    """Where the word behind `at` ends."""
+    end = text.find(" ", len(text) - len(text[at:].lstrip(" ")))
+    return len(text) if end < 0 else end
+
+
+def _swap(text: str, at: int) -> tuple[str, int]:
+    """The characters on both sides of the cursor change places, at the end of the line the last two."""
+    second = min(at, len(text) - 1)
+    if second < 1:
+        return text, at
+    return f"{text[: second - 1]}{text[second]}{text[second - 1]}{text[second + 1 :]}", second + 1
+
+
 _EDITS: Mapping[Key, Callable[[str, int], tuple[str, int]]] = {
     Key.BACK: lambda text, at: (text[: max(at - 1, 0)] + text[at:], max(at - 1, 0)),
     Key.DELETE: lambda text, at: (text[:at] + text[at + 1 :], at),
@@ -56,7 +77,11 @@ _EDITS: Mapping[Key, Callable[[str, int], tuple[str, int]]] = {
     Key.END: lambda text, _: (text, len(text)),
     Key.KILL_HEAD: lambda text, at: (text[at:], 0),
     Key.KILL_TAIL: lambda text, at: (text[:at], at),
-    Key.KILL_WORD: lambda text, at: (text[: (cut := text.rfind(" ", 0, len(text[:at].rstrip(" "))) + 1)] + text[at:], cut),
+    Key.KILL_WORD: lambda text, at: (text[: (start := _word_start(text, at))] + text[at:], start),
+    Key.KILL_NEXT_WORD: lambda text, at: (text[:at] + text[_word_end(text, at) :], at),
+    Key.WORD_LEFT: lambda text, at: (text, _word_start(text, at)),
+    Key.WORD_RIGHT: lambda text, at: (text, _word_end(text, at)),
+    Key.SWAP: _swap,
 }
 
 

@@ -11,7 +11,7 @@ from enum import Enum
 
 
 class Key(Enum):
-    """A key that is not text; the value is what it sends, without the introducer of a control sequence."""
+    """A key that is not text; the value is what it sends, without the introducer of a control sequence, `M-` for Escape."""
 
     ENTER = "\r"
     HELP = "?"
@@ -27,6 +27,10 @@ class Key(Enum):
     KILL_HEAD = "\x15"
     KILL_TAIL = "\x0b"
     KILL_WORD = "\x17"
+    KILL_NEXT_WORD = "M-d"
+    WORD_LEFT = "M-b"
+    WORD_RIGHT = "M-f"
+    SWAP = "\x14"
     REDRAW = "\x0c"
     INTERRUPT = "\x03"
     LEAVE = "\x1a"
@@ -36,13 +40,16 @@ class Key(Enum):
 
 _ALSO = {Key.BACK: ["\x7f"], Key.UP: ["A"], Key.DOWN: ["B"], Key.RIGHT: ["C"], Key.LEFT: ["D"]}
 _ALSO |= {Key.HOME: ["H", "1~", "7~"], Key.END: ["F", "4~", "8~"]}
+_ALSO |= {Key.WORD_LEFT: ["M-B", "^D"], Key.WORD_RIGHT: ["M-F", "^C"], Key.KILL_NEXT_WORD: ["M-D"]}
+_ALSO |= {Key.KILL_WORD: ["M-\x7f", "M-\b"]}
+_WITH_CONTROL = ("3", "5")  # modifiers of a key in a control sequence of xterm: Alt, Control
 _KEYS = {key.value: key for key in Key} | {code: key for key, codes in _ALSO.items() for code in codes}
 _KEY = re.compile(
     r"(?P<text>[^\x00-\x1f\x7f-\x9f?]+)"
     r"|\x16(?P<literal>[^\x00-\x1f\x7f-\x9f])"
     r"|(?P<enter>\r[\n\0]?|\n)"
-    r"|\x1b(?:\[(?P<number>\d*)[0-?]*[ -/]*|O)(?P<final>[@-~])"
-    r"|\x1b[ -~]"
+    r"|\x1b(?:\[(?P<number>\d*)(?:;(?P<modifier>\d+))?[0-?]*[ -/]*|O)(?P<final>[@-~])"
+    r"|\x1b(?P<meta>[ -~\b\x7f])"
     r"|(?P<control>[\x00-\x1f\x7f-\x9f?])"
 )
 _PARTIAL = re.compile(r"\x16|\x1b(?:O|\[[0-?]{0,16}[ -/]{0,4})?")
@@ -84,5 +91,8 @@ class Keys:
             return Key.ENTER
         if match["final"]:
             number = match["number"] if match["final"] == "~" else ""
-            return _KEYS.get(f"{number}{match['final']}", Key.UNKNOWN)
+            held = "^" if match["modifier"] in _WITH_CONTROL else ""
+            return _KEYS.get(f"{held}{number}{match['final']}", Key.UNKNOWN)
+        if match["meta"]:
+            return _KEYS.get(f"M-{match['meta']}", Key.UNKNOWN)
         return match["text"] or match["literal"] or _KEYS.get(match["control"], Key.UNKNOWN)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from hsadc.cli.log import RECENT
 from hsadc.cli.remote import CONTROL_SOCKET, NoDaemon, RemoteShell
 from hsadc.errors import HsadcError
 
@@ -24,6 +25,8 @@ def open_shell(state_dir: Path, *, batch: bool, write: Callable[[str], None]) ->
     except NoDaemon:
         write("No hsadc daemon is running: this shell starts a device of its own, which stops when you leave.")
         with _own_device(state_dir), RemoteShell(state_dir / CONTROL_SOCKET, batch=batch) as own:
+            for warning in (e for e in RECENT.entries() if e.severity != "INFO"):
+                write(warning.message)
             yield own
         return
     with shell:

@@ -135,6 +135,14 @@ def test_statistics(lab: tuple[Site, HaproxyDriver]) -> None:
     assert list(found.real_servers) == ["r 1"]
     assert found.real_servers["r 1"].sessions_total == 3
     assert found.real_servers["r 1"].bytes_out > 0
+    driver.clear_statistics()
+    (found,) = driver.statistics().values()
+    assert (found.clients.requests_total, found.pool.requests_total, found.real_servers["r 1"].bytes_out) == (0, 0, 0)
+
+
+def test_there_is_nothing_to_clear_while_haproxy_does_not_run(lab: tuple[Site, HaproxyDriver]) -> None:
+    _, driver = lab
+    driver.clear_statistics()
 
 
 def test_prepare_refuses_what_haproxy_refuses(lab: tuple[Site, HaproxyDriver]) -> None:

@@ -6,7 +6,7 @@ import platform
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from hsadc.cli.show.shown import Shown, shown_table
+from hsadc.cli.show.shown import Shown, shown_table, timestamp
 from hsadc.cli.show.table import Columns, Row
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def do_show_dataplane(session: Session) -> Shown:
         "haproxy": {
             "version": haproxy.version if haproxy else None,
             "pid": haproxy.pid if haproxy else None,
-            "running_since": haproxy.running_since.isoformat(timespec="seconds") if haproxy and haproxy.running_since else None,
+            "running_since": timestamp(haproxy.running_since) if haproxy and haproxy.running_since else None,
             "restarts": haproxy.restarts if haproxy else None,
             "last_error": haproxy.last_error if haproxy else None,
         },

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from hsadc.cli.gate import DEFAULT_USER
-from hsadc.cli.show.shown import Shown, shown_table
+from hsadc.cli.show.shown import Shown, shown_table, timestamp
 from hsadc.cli.show.table import Columns, Row, table
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def _login(session: Session, this: bool) -> Row:
         "user": session.login.user,
         "via": session.login.via,
         "host": session.login.host or None,
-        "since": session.since.isoformat(timespec="seconds"),
+        "since": timestamp(session.since),
         "idle_s": int(time.monotonic() - session.last_used_s),
         "mode": session.mode,
         "batch": session.login.batch,

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from hsadc.cli.show.difference import show_difference
-from hsadc.cli.show.shown import Shown, shown_table
+from hsadc.cli.show.shown import Shown, shown_table, timestamp
 from hsadc.cli.show.table import Columns
 from hsadc.config.saved import Saved
 from hsadc.errors import ConfigError
@@ -47,10 +46,10 @@ def do_show_unconfirmed(session: Session) -> Shown:
         return Shown({"unconfirmed": None}, ("No commit waits to be confirmed",))
     changes = show_difference(session, "before", waits.base, "running", session.device.running)
     remaining_s = waits.alarm.remaining_s
-    lines = [f"The commit of {waits.author} waits to be confirmed since {_time(waits.since)}: `commit` keeps it."]
+    lines = [f"The commit of {waits.author} waits to be confirmed since {timestamp(waits.since)}: `commit` keeps it."]
     lines += [f"It is taken back in {remaining_s} seconds."]
     lines += [f"Taking it back has failed, and is tried again: {waits.error}"] if waits.error else []
-    data = {"by": waits.author.name, "since": _time(waits.since), "remaining_s": remaining_s, "error": waits.error}
+    data = {"by": waits.author.name, "since": timestamp(waits.since), "remaining_s": remaining_s, "error": waits.error}
     return Shown({"unconfirmed": {**data, **changes.data}}, [*lines, *changes.lines])
 
 
@@ -59,7 +58,7 @@ def do_show_files(session: Session) -> Shown:
 
     Data: `{"files": [{"name": ..., "size_bytes": 120, "modified": "2026-11-23T16:45:00Z"}]}`.
     """
-    files = [{"name": f.name, "size_bytes": f.size_bytes, "modified": _time(f.modified)} for f in session.device.files.list()]
+    files = [{"name": f.name, "size_bytes": f.size_bytes, "modified": timestamp(f.modified)} for f in session.device.files.list()]
     return shown_table("files", {"File": "name", "Bytes": "size_bytes", "Modified": "modified"}, files, session.width)
 
 
@@ -72,9 +71,5 @@ def _entry(name: str, read: Callable[[], Saved | None]) -> dict[str, Any]:
         return entry | {"error": str(e)}
     if saved is None:  # deleted just now
         return entry
-    told = {"saved": _time(saved.time), "by": saved.by, "description": saved.description}
+    told = {"saved": timestamp(saved.time), "by": saved.by, "description": saved.description}
     return entry | told | {"lines": saved.text.count("\n")}
-
-
-def _time(time: datetime) -> str:
-    return f"{time:%Y-%m-%dT%H:%M:%SZ}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from hsadc.cli.show.table import Columns, Row, table
@@ -27,6 +28,11 @@ class Shown:
     def json(self) -> list[str]:
         """The data as JSON text (RFC 8259)."""
         return json.dumps(self.data, indent=2, ensure_ascii=False, default=str).split("\n")
+
+
+def timestamp(time: datetime) -> str:
+    """A time as data (RFC 3339), in UTC and whole seconds: `2026-11-23T16:45:00Z`."""
+    return f"{time.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def shown_table(key: str, columns: Columns, rows: Iterable[Row], width: int) -> Shown:

@@ -31,6 +31,12 @@ class TestHelp:
         assert "  configure   Enter configuration mode" in lines
         assert lines == sorted(lines)
 
+    def test_in_a_block_it_says_that_other_commands_work_too(self, session):
+        assert "modes around" not in "".join(session.help(""))
+        run(session, "configure", "interface tunnel1")
+        assert session.help("")[-1] == "The commands of the modes around this one work here, too."
+        assert session.help("tunnel ") == ["  gre  GRE tunnel"]
+
     def test_words_only_after_a_half_typed_one(self, session):
         assert session.help("s") == ["save  show"]
         assert session.help("show i") == ["interface  ip"]

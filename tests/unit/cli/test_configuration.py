@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 
 import pytest
 
@@ -447,11 +448,19 @@ class TestConfirm:
 
 
 def test_a_connection_that_is_cut_ends_its_transaction(tmp_path, device):
-    with serving(tmp_path / "control.sock", lambda login: Session(device, login)):
+    closed = threading.Event()
+
+    class Watched(Session):
+        def close(self) -> None:
+            super().close()
+            closed.set()
+
+    with serving(tmp_path / "control.sock", lambda login: Watched(device, login)):
         shell = RemoteShell(tmp_path / "control.sock")
         shell.run("exec configuration start")
         assert shell.prompt == "edge[TRN]#"
         transaction = device.lock.transaction
         shell.close()
+        assert closed.wait(60)
     assert transaction is not None
     assert device.lock.transaction is None

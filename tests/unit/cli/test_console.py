@@ -14,7 +14,7 @@ from prompt_toolkit.document import Document
 from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
-from hsadc.cli.console import _completer, _lexer, run_console
+from hsadc.cli.console import _completer, _lexer, _prompt, run_console
 from hsadc.cli.line import AGAIN, MORE
 from hsadc.cli.remote import ControlError
 from hsadc.cli.shell import Reply
@@ -179,10 +179,25 @@ def test_the_menu_has_what_can_be_typed(make_shell):
     assert menu("hostname ") == []
 
 
-def test_red_from_the_first_wrong_word(make_shell):
-    colour = _lexer(ask, make_shell()).lex_document(Document("nonsense x"))
-    assert colour(0) == [("", ""), ("class:wrong", "nonsense x")]
-    assert _lexer(ask, make_shell()).lex_document(Document("show x"))(0) == [("", "show x")]
+@pytest.mark.parametrize(
+    ("line", "fragments"),
+    [
+        ("nonsense x", [("class:wrong", "nonsense x")]),
+        ("show x", [("", "show x")]),
+        ('show "a b" x', [("", "show "), ("class:name", '"a b"'), ("", " x")]),
+        ('show "a', [("", "show "), ("class:name", '"a')]),
+        ("", []),
+    ],
+)
+def test_names_are_in_colour_and_what_is_wrong_is_red(make_shell, line, fragments):
+    assert _lexer(ask, make_shell()).lex_document(Document(line))(0) == fragments
+
+
+def test_the_mode_is_in_colour(make_shell):
+    shell = make_shell()
+    assert _prompt(shell) == [("class:host", "hsadc#")]
+    shell.run("configure")
+    assert _prompt(shell) == [("class:host", "hsadc"), ("class:mode", "(config)#")]
 
 
 def test_importing_it_does_not_import_prompt_toolkit_nor_ssh_asyncssh():

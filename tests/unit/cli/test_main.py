@@ -216,6 +216,15 @@ class TestDaemon:
             assert shell.run("show running-config").lines == running
         assert oct((tmp_path / "state" / "startup.cfg").stat().st_mode)[-4:] == "0600"
 
+    def test_what_was_typed_outlives_it_and_its_log_can_be_shown(self, start):
+        for times in (1, 2):
+            daemon = start()
+            with RemoteShell(daemon.socket) as shell:
+                assert shell.run("show clock").ok
+                assert list(shell.history) == ["show clock", "show logging"] * (times - 1) + ["show clock"]
+                assert any("INFO cli.daemon: " in line for line in shell.run("show logging").lines)
+            assert daemon.end() == 0
+
     def test_a_kill_and_a_restart(self, start):
         daemon = start()
         with RemoteShell(daemon.socket) as shell:

@@ -154,7 +154,7 @@ class TestOrder:
         ],
     )
     def test_the_caret_stands_below_what_is_wrong(self, session, line, below, why):
-        caret, _ = refused(session, line)
+        caret, *_ = refused(session, line)
         margin, _, said = caret.partition("^-----")
         assert said == why
         at = line.rindex(below) if below else len(margin) - len("edge#")

@@ -190,7 +190,7 @@ class TestErrors:
     )
     def test_the_caret(self, session, line, below, words, sentence):
         run(session, "configure")
-        caret, last = refused(session, line)
+        caret, last, *_ = refused(session, line)
         margin, _, why = caret.partition("^-----")
         assert why == words
         assert last == (sentence or "% Invalid input detected at '^' marker.")
@@ -205,7 +205,23 @@ class TestErrors:
         assert refused(session, 'tunnel gree "x"') == [
             " " * len(prompt + "tunnel ") + "^-----unrecognized keyword gree, did you mean 'gre'?",
             "% Invalid input detected at '^' marker.",
+            "  expected: gre",
         ]
+
+    @pytest.mark.parametrize(
+        ("line", "expected"),
+        [
+            ("tunnel", ["  expected: gre"]),
+            ("a", ["  expected: admin | app-profile"]),
+            ("show version x", ["  expected: <cr>"]),
+            ("ip route 10.0.0.0/8", ["  expected: A.B.C.D | ethernet<slot>/<port>"]),
+            ("xyz", []),
+            ("show xyz", []),
+        ],
+    )
+    def test_what_was_expected_when_it_is_short(self, session, line, expected):
+        run(session, "configure", "interface tunnel1")
+        assert refused(session, line)[2:] == expected
 
     def test_what_is_contradictory_is_one_line(self, session):
         run(session, "configure", 'tunnel gre "x"', "source 10.0.0.1", "destination 10.9.0.2", "exit", *FULL.splitlines()[5:10])
