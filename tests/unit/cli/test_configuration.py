@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 
 import pytest
 
@@ -447,11 +448,18 @@ class TestConfirm:
 
 
 def test_a_connection_that_is_cut_ends_its_transaction(tmp_path, device):
-    with serving(tmp_path / "control.sock", lambda login: Session(device, login)):
+    ended = threading.Event()
+
+    class Ending(Session):
+        def close(self) -> None:
+            super().close()
+            ended.set()
+
+    with serving(tmp_path / "control.sock", lambda login: Ending(device, login)):
         shell = RemoteShell(tmp_path / "control.sock")
         shell.run("exec configuration start")
         assert shell.prompt == "edge[TRN]#"
-        transaction = device.lock.transaction
+        assert device.lock.transaction is not None
         shell.close()
-    assert transaction is not None
-    assert device.lock.transaction is None
+        assert ended.wait(10)
+        assert device.lock.transaction is None
