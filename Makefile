@@ -62,7 +62,7 @@ $(VENV)/demo: $(VENV)/bin/python $(SOURCES)
 	@touch $@
 
 $(VENV)/test: $(VENV)/bin/python $(SOURCES)
-	@$(call debian,ethtool iproute2 nftables openssh-client procps tcpdump tshark)
+	@$(call debian,ethtool iproute2 nftables openssh-client procps strace tcpdump tshark)
 	@echo "==> hsadc with its test tools; the BPF programs are compiled on the way, which takes a minute"
 	@$(BIN)/pip install --quiet --editable '.[test]'
 	@# Before 2026 scrapli was another program, and much in use: beside, because both have the same name.

@@ -246,4 +246,7 @@ class Session:
 
     @property
     def _assistant(self) -> Assistant:
-        return Assistant(self._roots, self.device.grammar.roots["pipe"], self.device.names)
+        return Assistant(self._roots, self.device.grammar.roots["pipe"], self._names)
+
+    def _names(self, kind: str) -> Iterable[str]:
+        return self.device.names(kind, self.edits.candidate() if self.edits.in_transaction else None)

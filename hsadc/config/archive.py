@@ -94,8 +94,15 @@ class Archive:
         beside.replace(self.path)
 
     def backups(self) -> list[Path]:
-        """The files of the backups, the newest first: backup 0."""
-        return self._counted()[:BACKUPS_KEPT]
+        """The files of the backups, the newest first: backup 0.
+
+        Raises:
+            ApplyError: the disk refused.
+        """
+        try:
+            return self._counted()[:BACKUPS_KEPT]
+        except OSError as e:
+            raise refusal(f"read {self._folder}", e) from e
 
     def backup(self, number: int) -> Saved:
         """A backup; 0 is the newest.
@@ -133,7 +140,7 @@ class Archive:
         """
         self._folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
         found = self._numbered()
-        same = [file for file in found.values() if file.samefile(self.path)]
+        same = [file for file in found.values() if self._is_startup(file)]
         if same:
             return same[0]
         kept = self._folder / f"{self.path.name}.{max(found, default=-1) + 1}"
@@ -147,10 +154,15 @@ class Archive:
                 file.unlink()
 
     def _counted(self) -> list[Path]:
+        """The files of the backups, the newest first, without one that an interrupted save left."""
         files = [file for _, file in sorted(self._numbered().items(), reverse=True)]
-        with suppress(FileNotFoundError):
-            files = [file for file in files if not file.samefile(self.path)]
-        return files
+        return [file for file in files if not self._is_startup(file)]
+
+    def _is_startup(self, file: Path) -> bool:
+        try:
+            return file.samefile(self.path)
+        except FileNotFoundError:  # nothing is saved yet, or the backup was deleted just now
+            return False
 
     def _numbered(self) -> dict[int, Path]:
         """All files of backups by the number in their names, which grows with each save."""
@@ -159,6 +171,4 @@ class Archive:
             files = [file for file in self._folder.iterdir() if file.name.startswith(prefix)]
         except FileNotFoundError:
             return {}
-        except OSError as e:
-            raise ConfigError(str(self._folder), e.strerror or str(e)) from e
         return {int(number): file for file in files if (number := file.name.removeprefix(prefix)).isdecimal()}

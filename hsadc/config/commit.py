@@ -213,10 +213,15 @@ class Device:
         """The running-config as text."""
         return "".join(f"{line}\n" for line in self.renderer.config(self.running))
 
-    def names(self, kind: str) -> Iterable[str]:
-        """Names of a kind that exist now, for completion: of a section's objects, of the machine's devices, of files."""
+    def names(self, kind: str, config: Config | None = None) -> Iterable[str]:
+        """Names of a kind that exist now, for completion: of a section's objects, of the machine's devices, of files.
+
+        Args:
+            kind: a section, `device`, `file` or `backup`.
+            config: whose objects; the running-config's unless another is given.
+        """
         if kind in SECTIONS:
-            known = list(getattr(self.running, kind))
+            known = list(getattr(config or self.running, kind))
             return known + [p for p in self._ports() if kind == "ethernet" and p not in known]
         if kind == "file":
             return self.files.names()

@@ -36,6 +36,7 @@ class Confirmation:
         self._clock = clock
         self._lock = lock
         self._take_back = take_back
+        self._unforgotten = False
 
     @contextmanager
     def of(self, author: Author, base: Config, text: Callable[[], str], timeout_s: int) -> Iterator[None]:
@@ -94,8 +95,9 @@ class Confirmation:
         if (waiting := self._lock.unconfirmed) is not None:
             why = f"the commit of {waiting.author} is not confirmed yet, `commit` confirms it"
             raise ConfigError("", f"{why}; else it is taken back in {waiting.alarm.remaining_s} seconds")
-        if self.path.exists():
+        if self._unforgotten:
             remove(self.path)
+            self._unforgotten = False
 
     def left_behind(self) -> Saved | None:
         """The configuration before a commit that was not confirmed in an earlier run; None when there is none.
@@ -110,6 +112,7 @@ class Confirmation:
         try:
             remove(self.path)
         except ApplyError as e:
+            self._unforgotten = True
             log.error("%s", e)
 
     def stop(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from hsadc.cli.show.difference import show_difference
@@ -23,8 +24,8 @@ def do_show_record(session: Session) -> Shown:
     read.
     """
     archive = session.device.archive
-    record = [_entry("startup", archive.startup)] if archive.path.exists() else []
-    record += [_entry(f"backup {n}", lambda n=n: archive.backup(n)) for n in range(len(archive.backups()))]  # type: ignore[misc]
+    record = list(filter(None, [_entry("startup", archive.startup)]))
+    record += filter(None, (_entry(f"backup {n}", partial(archive.backup, n)) for n in range(len(archive.backups()))))
     columns: Columns = {
         "Configuration": "configuration",
         "Saved": "saved",
@@ -62,14 +63,15 @@ def do_show_files(session: Session) -> Shown:
     return shown_table("files", {"File": "name", "Bytes": "size_bytes", "Modified": "modified"}, files, session.width)
 
 
-def _entry(name: str, read: Callable[[], Saved | None]) -> dict[str, Any]:
-    entry: dict[str, Any] = dict.fromkeys(("configuration", "saved", "by", "description", "lines", "error"))
-    entry["configuration"] = name
+def _entry(name: str, read: Callable[[], Saved | None]) -> dict[str, Any] | None:
+    """What is known of a saved configuration; None when there is no such one."""
+    nothing: dict[str, Any] = dict.fromkeys(("configuration", "saved", "by", "description", "lines", "error"))
+    entry = nothing | {"configuration": name}
     try:
         saved = read()
     except ConfigError as e:
         return entry | {"error": str(e)}
-    if saved is None:  # deleted just now
-        return entry
+    if saved is None:
+        return None
     told = {"saved": timestamp(saved.time), "by": saved.by, "description": saved.description}
     return entry | told | {"lines": saved.text.count("\n")}

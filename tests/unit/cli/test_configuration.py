@@ -10,6 +10,7 @@ import pytest
 from hsadc.cli.remote import RemoteShell
 from hsadc.cli.session import Session
 from hsadc.cli.shell import Login
+from hsadc.config.saved import Saved
 from tests.unit.cli.device import running as serving
 from tests.unit.config.memory import FULL, MemoryClock, MemoryDataplane, adc, configure
 
@@ -232,6 +233,12 @@ class TestTransaction:
         assert "later" in device.running.gre_tunnel
         run(other, "configure", "hostname mine-again")
 
+    def test_names_that_it_has_made_complete(self, session, other):
+        run(session, "exec configuration start", "configure", "slb real-server later", "exit", "no tunnel gre spare")
+        assert [c.word for c in session.choices("slb real-server l")] == ['"later"', "WORD"]
+        assert [c.word for c in session.choices("tunnel gre s")] == ["WORD"]
+        assert [c.word for c in other.choices("show slb real-server l")] == ["WORD"]
+
     def test_commit_alone_ends_it_too(self, session, device):
         run(session, "exec configuration start", *SHUT)
         assert run(session, "commit") == ["Committed: 1 lines added, 0 removed"]
@@ -358,6 +365,47 @@ class TestTransaction:
         assert device.lock.transaction.author is other.author
 
 
+@pytest.mark.parametrize(
+    "lines",
+    [
+        (*SHUT[:-1],),
+        ("exec configuration start", *SHUT, "commit"),
+        ("exec configuration start", *SHUT, "exec configuration commit"),
+        ("exec configuration start", *SHUT, "commit confirmed 5"),
+        ("copy change.cfg running-config",),
+        ("configure replace whole.cfg",),
+        ("configure replace whole.cfg force revert timer 5",),
+        ("rollback configuration startup",),
+        ("rollback configuration backup 0",),
+        (*SHUT[:2], "commit confirmed 5", "shutdown", "rollback configuration unconfirmed"),
+    ],
+    ids="; ".join,
+)
+def test_whichever_step_fails_the_box_is_as_before(session, device, lines):
+    """And the same line, when the machine no longer refuses, does it all."""
+    whole = f"{device.text()}interface ethernet0/1\n  shutdown\nexit\nno ip route 0.0.0.0/0 10.0.0.254\n"
+    device.files.write("change.cfg", "interface ethernet0/1\nshutdown\n")
+    device.files.write("whole.cfg", whole)
+    for text in (whole, whole + "hostname saved\n"):
+        device.archive.save(Saved(text, device.clock.now(), "x"))
+    *before, last = lines
+    run(session, *before)
+    plane = device.dataplane
+    running, objects, intent, unconfirmed = device.running, plane.objects, plane.intent, device.lock.unconfirmed
+    failures = 0
+    while True:
+        plane.fail_at = failures
+        reply = session.run(last)
+        if reply.ok:
+            break
+        failures += 1
+        assert reply.lines[-1].endswith("no space left on device; nothing was changed")
+        assert device.running is running
+        assert (plane.objects, plane.intent, device.lock.unconfirmed) == (objects, intent, unconfirmed)
+    assert failures >= 8
+    assert plane.objects != objects
+
+
 class TestBatch:
     def test_a_transaction_in_it(self, batch, device):
         run(batch, "exec configuration start", *SHUT, "show version")
@@ -448,19 +496,18 @@ class TestConfirm:
 
 
 def test_a_connection_that_is_cut_ends_its_transaction(tmp_path, device):
-    closed = threading.Event()
+    ended = threading.Event()
 
-    class Watched(Session):
+    class Ending(Session):
         def close(self) -> None:
             super().close()
-            closed.set()
+            ended.set()
 
-    with serving(tmp_path / "control.sock", lambda login: Watched(device, login)):
+    with serving(tmp_path / "control.sock", lambda login: Ending(device, login)):
         shell = RemoteShell(tmp_path / "control.sock")
         shell.run("exec configuration start")
         assert shell.prompt == "edge[TRN]#"
-        transaction = device.lock.transaction
+        assert device.lock.transaction is not None
         shell.close()
-        assert closed.wait(60)
-    assert transaction is not None
-    assert device.lock.transaction is None
+        assert ended.wait(10)
+        assert device.lock.transaction is None
