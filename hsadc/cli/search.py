@@ -21,7 +21,7 @@ Test = Callable[[str], bool]
 
 
 def make_test(typed: str | None, column: int) -> Test:
-    r"""The test of an expression as it was typed; in quotes, `\"` stands for a quote. None finds every line.
+    """The test of an expression as it was typed; in quotes or not. None finds every line.
 
     Args:
         typed: the expression.
@@ -34,7 +34,7 @@ def make_test(typed: str | None, column: int) -> Test:
         return lambda _: True
     text = typed.strip()
     if quoted := _QUOTED.fullmatch(text):
-        text = quoted[1].replace('\\"', '"')
+        text = quoted[1]
     if len(text) > LONGEST:
         raise BadValue(f"the expression has {len(text)} characters, at most {LONGEST} are possible", column)
     import re2

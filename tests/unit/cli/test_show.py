@@ -449,4 +449,8 @@ class TestWidth:
         assert session.run("show interface", 300).lines == narrow
 
     def test_pipes_see_all_of_it(self, kept):
-        assert len(Session(kept).run("show interface | include uplink", 60).lines) == 1
+        configure(kept, "interface ethernet0/0\ndescription uplink to the internet")
+        assert "internet" not in "".join(Session(kept).run("show interface", 78).lines)
+        assert len(Session(kept).run("show interface | include internet", 78).lines) == 1
+        Session(kept).run("show interface | redirect x", 78)
+        assert "internet" in kept.files.read("x")
