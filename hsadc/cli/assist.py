@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from hsadc.cli.pipe import split_pipes
+from hsadc.cli.pipe import shows, split_pipes
 from hsadc.cli.shell import Choice, Completion
 from hsadc.errors import AmbiguousCommand, CommandError, HsadcError, IncompleteCommand, UnknownCommand
 from hsadc.syntax.complete import Candidate, LiveNames, candidates, last_word
@@ -14,6 +14,7 @@ from hsadc.syntax.match import match_in, understand
 from hsadc.syntax.nodes import Node
 from hsadc.syntax.width import cells
 
+_BAR = Candidate("|", "Filter what is shown, or send it elsewhere", True)
 _OUTER = "The commands of the modes around this one work here, too."
 
 
@@ -39,6 +40,8 @@ class Assistant(NamedTuple):
         """
         roots, part = self._part(line)
         found = self._candidates(roots, part)
+        if roots is self.modes and not last_word(part) and shows(self.modes, part):
+            found.append(_BAR)
         if not found:
             return ["% Unrecognized command"]
         if last_word(part) and not any(c.placeholder for c in found):

@@ -50,9 +50,9 @@ def split_pipes(modes: Sequence[Node], line: str) -> tuple[str, ...]:
     if "|" not in line:
         return (line,)
     bars = [m.start() for m in _BAR.finditer(line) if m["alone"]]
-    if not (bars and _shows(modes, line[: bars[0]])):
+    if not (bars and shows(modes, line[: bars[0]])):
         anywhere = [m.start() for m in _BAR.finditer(line) if m.lastgroup]
-        first = next((at for at in anywhere if _shows(modes, line[:at])), None)
+        first = next((at for at in anywhere if shows(modes, line[:at])), None)
         if first is None or _rule(modes, line) is not None:
             return (line,)
         bars = [first, *(at for at in bars if at > first)]
@@ -60,7 +60,8 @@ def split_pipes(modes: Sequence[Node], line: str) -> tuple[str, ...]:
     return tuple(" " * start + line[start:end] for start, end in zip(starts, [*bars, len(line)], strict=True))
 
 
-def _shows(modes: Sequence[Node], head: str) -> bool:
+def shows(modes: Sequence[Node], head: str) -> bool:
+    """Whether this is the whole of a command that shows something."""
     return (_rule(modes, head) or "").startswith("show_")
 
 

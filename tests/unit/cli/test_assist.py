@@ -48,6 +48,7 @@ class TestHelp:
             '  "隧道"   Name of a GRE tunnel',
             "  <cr>",
             "  WORD     Name of a GRE tunnel",
+            "  |        Filter what is shown, or send it elsewhere",
         ]
 
     def test_a_device_of_the_machine(self, session):
@@ -66,7 +67,13 @@ class TestHelp:
 
     def test_nothing_may_follow(self, session):
         assert session.help("show version x") == ["% Unrecognized command"]
-        assert session.help("show version ") == ["  <cr>"]
+        assert session.help("terminal length 5 ") == ["  <cr>"]
+
+    def test_what_is_shown_can_be_piped(self, session):
+        assert session.help("show version ") == ["  <cr>", "  |     Filter what is shown, or send it elsewhere"]
+        assert session.help("show ip ") == ["  route  Routes"]
+        run(session, "configure", "interface tunnel1")
+        assert session.help("do show version ") == session.help("show version ")
 
     def test_of_the_modes_around_when_this_one_has_nothing(self, session):
         run(session, "configure", "tunnel gre x")
