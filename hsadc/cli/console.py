@@ -1,33 +1,27 @@
 """The local console: the same session as everywhere, on a terminal that can do more.
 
 A completion menu, suggestions from the history, and red from the first word that cannot be. prompt_toolkit draws it; it is
-imported when a console is opened and not before, which is why its classes are made in functions here.
+imported when a console is opened and not before.
 """
 
 from __future__ import annotations
 
-import re
 import select
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
+from hsadc.cli.drawing import STYLE, completer, history, lexer, prompt
 from hsadc.cli.editor import is_free_text
 from hsadc.cli.line import AGAIN, MORE, Pager
-from hsadc.cli.shell import Reply, Shell, holds_secret
+from hsadc.cli.shell import Reply, Shell
 from hsadc.errors import HsadcError
 
 if TYPE_CHECKING:
-    from prompt_toolkit.completion import Completer
-    from prompt_toolkit.formatted_text import StyleAndTextTuples
-    from prompt_toolkit.history import History
     from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
-    from prompt_toolkit.lexers import Lexer
 
-_LAST_WORD = re.compile(r'("[^"]*|\S*)$')
 _UNPAGED_ROWS = 1000
-_STYLE = {"host": "bold", "mode": "fg:ansicyan", "name": "fg:ansigreen", "wrong": "fg:ansired"}
 
 T = TypeVar("T")
 
@@ -84,13 +78,13 @@ class _Console:
         self.leaving = False
         self._shell = shell
         self._session: PromptSession[str] = PromptSession(
-            lambda: _prompt(shell),
-            completer=_completer(self._ask, shell),
-            lexer=_lexer(self._ask, shell),
+            lambda: prompt(shell),
+            completer=completer(self._ask, shell),
+            lexer=lexer(self._ask, shell),
             auto_suggest=AutoSuggestFromHistory(),
-            history=_history(shell.history),
+            history=history(shell.history),
             key_bindings=self._bindings(),
-            style=Style.from_dict(_STYLE),
+            style=Style.from_dict(STYLE),
             complete_while_typing=False,
         )
 
@@ -218,63 +212,3 @@ class _Console:
 def _quote(event: KeyPressEvent) -> None:
     """Ctrl-V: the next key is text."""
     event.app.quoted_insert = True
-
-
-def _completer(ask: Callable[[Callable[[], Any], Any], Any], shell: Shell) -> Completer:
-    """What may stand at the cursor, as a menu; placeholders are for `?`, they cannot be typed."""
-    from prompt_toolkit.completion import CompleteEvent, Completer, Completion
-    from prompt_toolkit.document import Document
-
-    class ShellCompleter(Completer):
-        def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterator[Completion]:  # noqa: ARG002
-            head = document.text_before_cursor
-            last = _LAST_WORD.search(head)
-            start = -len(last[0]) if last else 0
-            for choice in ask(partial(shell.choices, head), ()):
-                if not choice.placeholder:
-                    yield Completion(f"{choice.word} ", start, display=choice.word, display_meta=choice.text)
-
-    return ShellCompleter()
-
-
-_QUOTED = re.compile(r'("(?:[^"\\]|\\.)*"?)')
-
-
-def _prompt(shell: Shell) -> StyleAndTextTuples:
-    """The prompt, its mode in colour."""
-    host, bracket, mode = shell.prompt.partition("(")
-    return [("class:host", host), ("class:mode", f"{bracket}{mode}")] if bracket else [("class:host", host)]
-
-
-def _fragments(text: str) -> StyleAndTextTuples:
-    """A line that is right so far, its quoted names in colour."""
-    return [("class:name" if n % 2 else "", part) for n, part in enumerate(_QUOTED.split(text)) if part]
-
-
-def _lexer(ask: Callable[[Callable[[], Any], Any], Any], shell: Shell) -> Lexer:
-    """Names in a colour, and red from the first character that cannot be part of a command."""
-    from prompt_toolkit.document import Document
-    from prompt_toolkit.lexers import Lexer
-
-    class ShellLexer(Lexer):
-        def lex_document(self, document: Document) -> Callable[[int], StyleAndTextTuples]:
-            def fragments(number: int) -> StyleAndTextTuples:
-                line = document.lines[number]
-                wrong = ask(partial(shell.wrong_from, line), None)
-                return [*_fragments(line[:wrong]), *([] if wrong is None else [("class:wrong", line[wrong:])])]
-
-            return fragments
-
-    return ShellLexer()
-
-
-def _history(lines: Sequence[str]) -> History:
-    """The lines of earlier logins and of this one; the device keeps them. What may hold a password is not even recalled."""
-    from prompt_toolkit.history import InMemoryHistory
-
-    class DeviceHistory(InMemoryHistory):
-        def append_string(self, string: str) -> None:
-            if not holds_secret(string):
-                super().append_string(string)
-
-    return DeviceHistory(lines)

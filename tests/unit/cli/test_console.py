@@ -14,10 +14,13 @@ from prompt_toolkit.document import Document
 from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
-from hsadc.cli.console import _completer, _lexer, _prompt, run_console
+from hsadc.cli.console import run_console
+from hsadc.cli.drawing import completer, lexer, prompt
 from hsadc.cli.line import AGAIN, MORE
 from hsadc.cli.remote import ControlError
+from hsadc.cli.session import Session
 from hsadc.cli.shell import Reply
+from tests.unit.config.memory import adc
 
 
 class Paper(DummyOutput):
@@ -172,11 +175,16 @@ def test_the_menu_has_what_can_be_typed(make_shell):
     shell.run("configure")
 
     def menu(line: str) -> list[tuple[str, int, str]]:
-        found = _completer(ask, shell).get_completions(Document(line), CompleteEvent())
+        found = completer(ask, shell).get_completions(Document(line), CompleteEvent())
         return [(c.text, c.start_position, c.display_meta_text) for c in found]
 
     assert menu("e") == [("exit ", -1, "One mode up"), ("end ", -1, "To exec mode")]
     assert menu("hostname ") == []
+
+
+def test_the_menu_behind_a_bar_replaces_only_what_stands_there(tmp_path):
+    found = completer(ask, Session(adc(tmp_path))).get_completions(Document("show version|inc"), CompleteEvent())
+    assert [(c.text, c.start_position) for c in found] == [("include ", -3)]
 
 
 @pytest.mark.parametrize(
@@ -190,14 +198,14 @@ def test_the_menu_has_what_can_be_typed(make_shell):
     ],
 )
 def test_names_are_in_colour_and_what_is_wrong_is_red(make_shell, line, fragments):
-    assert _lexer(ask, make_shell()).lex_document(Document(line))(0) == fragments
+    assert lexer(ask, make_shell()).lex_document(Document(line))(0) == fragments
 
 
 def test_the_mode_is_in_colour(make_shell):
     shell = make_shell()
-    assert _prompt(shell) == [("class:host", "hsadc#")]
+    assert prompt(shell) == [("class:host", "hsadc#")]
     shell.run("configure")
-    assert _prompt(shell) == [("class:host", "hsadc"), ("class:mode", "(config)#")]
+    assert prompt(shell) == [("class:host", "hsadc"), ("class:mode", "(config)#")]
 
 
 def test_importing_it_does_not_import_prompt_toolkit_nor_ssh_asyncssh():
