@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from hsadc.config.check import checked
 from hsadc.errors import ConfigError
+from hsadc.model.title import number_of
 
 if TYPE_CHECKING:
     from hsadc.cli.session import Session
@@ -95,7 +96,7 @@ def do_rollback_transaction(session: Session) -> Iterable[str]:
     if not (in_transaction or lines):
         raise ConfigError("", _NO_TRANSACTION)
     session.leave_block()
-    return (f"{lines} lines are discarded",)
+    return (f"{number_of(lines, 'line')} discarded",)
 
 
 def do_clear_lock(session: Session) -> Iterable[str]:
@@ -125,7 +126,7 @@ def do_commit_confirmed(session: Session, minutes: int) -> Iterable[str]:
 
 def _write(session: Session, file: str, text: str) -> Iterable[str]:
     session.device.files.write(file, text)
-    return (f'{text.count(chr(10))} lines are written to file "{file}"',)
+    return (f'{number_of(text.count(chr(10)), "line")} written to file "{file}"',)
 
 
 def _rollback(session: Session, text: str, source: str) -> Iterable[str]:
@@ -142,7 +143,7 @@ def _change(session: Session, make: MakeConfig, what: str, minutes: int | None =
 
 def _to_confirm(committed: Committed, minutes: int) -> Iterable[str]:
     yield from _done("Committed", committed)
-    yield f"It is taken back in {minutes} minutes unless `commit` confirms it"
+    yield f"It is taken back in {number_of(minutes, 'minute')} unless `commit` confirms it"
 
 
 def _done(what: str, committed: Committed) -> Iterable[str]:

@@ -19,6 +19,7 @@ from hsadc.config.commit import Device
 from hsadc.config.edits import Edit, Edits
 from hsadc.config.lock import Author
 from hsadc.errors import CommandError, ConfigError, HsadcError, WrongFile
+from hsadc.model.title import number_of
 from hsadc.syntax.grammar import section_of
 from hsadc.syntax.load import check_line
 from hsadc.syntax.match import match, match_in
@@ -178,7 +179,7 @@ class Session:
         if pipeline.file is None:
             return lines
         self.device.files.write(pipeline.file, "".join(f"{line}\n" for line in lines))
-        return (f'{len(lines)} lines are written to file "{pipeline.file}"',)
+        return (f'{number_of(len(lines), "line")} written to file "{pipeline.file}"',)
 
     def _configure(self, command: Command, in_block: bool) -> Iterable[str]:
         """Carry out a configuration line: at once, or when the batch or the transaction ends."""
@@ -197,7 +198,7 @@ class Session:
     def _finish(self) -> Iterable[str]:
         if not self.edits.in_transaction:
             return self._commit()
-        raise ConfigError("", f"the transaction was not committed: its {self.edits.discard()} lines are discarded")
+        raise ConfigError("", f"the transaction was not committed, {self._discarded()}")
 
     def leave(self) -> Iterable[str]:
         """`exit`: one mode up; out of exec mode it ends the session, and a transaction that is open."""
@@ -207,7 +208,10 @@ class Session:
         self.closed = True
         if self.login.batch or not self.edits.in_transaction:  # a batch's end is `finish`
             return ()
-        return (f"The transaction was not committed: its {self.edits.discard()} lines are discarded",)
+        return (f"The transaction was not committed, {self._discarded()}",)
+
+    def _discarded(self) -> str:
+        return f"{number_of(self.edits.discard(), 'line')} discarded"
 
     def leave_block(self) -> None:
         """To configuration mode out of a block, which may be gone."""

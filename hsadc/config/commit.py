@@ -248,8 +248,9 @@ class Device:
         return committed
 
     def _take_back(self, what: str) -> Committed:
-        committed = self._become(self._confirmation.base, what)
+        committed = self._running.become(self._confirmation.base)
         self._confirmation.confirm()
+        log.info("configuration changed, %s: %s", committed, what)
         return committed
 
     def _expire(self, waiting: Unconfirmed) -> None:

@@ -17,6 +17,7 @@ from hsadc.config.saved import Saved, load_saved
 from hsadc.config.store import remove, write_text
 from hsadc.errors import ApplyError, ConfigError, HsadcError
 from hsadc.model.config import Config
+from hsadc.model.title import number_of
 
 RETRY_S = 30
 
@@ -94,7 +95,7 @@ class Confirmation:
         """
         if (waiting := self._lock.unconfirmed) is not None:
             why = f"the commit of {waiting.author} is not confirmed yet, `commit` confirms it"
-            raise ConfigError("", f"{why}; else it is taken back in {waiting.alarm.remaining_s} seconds")
+            raise ConfigError("", f"{why}; else it is taken back in {number_of(waiting.alarm.remaining_s, 'second')}")
         if self._unforgotten:
             remove(self.path)
             self._unforgotten = False

@@ -9,7 +9,7 @@ from hsadc.config.lock import Author, Transaction
 from hsadc.config.running import Committed
 from hsadc.errors import Conflict, DanglingReference, HsadcError
 from hsadc.model.config import Config
-from hsadc.model.title import title
+from hsadc.model.title import number_of, title
 from hsadc.syntax.edit import Editor
 from hsadc.syntax.nodes import Command
 
@@ -111,9 +111,9 @@ class Edits:
         return number
 
     def _what(self) -> str:
-        if self.in_transaction:
-            return f"transaction of {len(self._edits)} lines"
-        return "line" if len(self._edits) == 1 else f"batch of {len(self._edits)} lines"
+        if len(self._edits) == 1 and not self.in_transaction:
+            return "line"
+        return f"{'transaction' if self.in_transaction else 'batch'} of {number_of(len(self._edits), 'line')}"
 
     def _refuse_ended(self) -> None:
         if self._transaction is not None and self._transaction.ended_by is not None:

@@ -8,6 +8,7 @@ from datetime import datetime
 from hsadc.config.clock import Alarm
 from hsadc.errors import Locked
 from hsadc.model.config import Config
+from hsadc.model.title import number_of
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -68,7 +69,7 @@ class Unconfirmed(Hold):
     @property
     def why(self) -> str:
         """The reason, for those who must wait."""
-        return f"until its commit is confirmed, or taken back in {self.alarm.remaining_s} seconds"
+        return f"until its commit is confirmed, or taken back in {number_of(self.alarm.remaining_s, 'second')}"
 
 
 class Lock:

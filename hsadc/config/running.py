@@ -9,6 +9,7 @@ from hsadc.config.validate import validate
 from hsadc.dataplane.dataplane import Dataplane
 from hsadc.intent.compile import compile_config
 from hsadc.model.config import Config
+from hsadc.model.title import number_of
 from hsadc.syntax.render import Renderer
 
 
@@ -31,7 +32,7 @@ class Committed(NamedTuple):
         return bool(self.added or self.removed)
 
     def __str__(self) -> str:
-        return f"{self.added} lines added, {self.removed} removed"
+        return f"{number_of(self.added, 'line')} added, {self.removed} removed"
 
 
 class Running:

@@ -59,8 +59,10 @@ def start_device(runtime: Runtime, interrupt: Interrupt) -> Process:
         ApplyError: it does not come up.
         Interrupted: the operator asked to stop.
     """
-    command = [*_PYTHON, "hsadc", "daemon", "--state-dir", str(runtime.state)]
-    command += ["--startup-config", str(sample("article.cfg")), "--ssh", _SSH]
+    startup = runtime.state / "startup.cfg"
+    if not startup.exists():  # a copy: who tries `save` in the lab must not change the sample
+        startup.write_text(sample("article.cfg").read_text("utf-8"), "utf-8")
+    command = [*_PYTHON, "hsadc", "daemon", "--state-dir", str(runtime.state), "--ssh", _SSH]
     device = Process("hsadc daemon", command, log=runtime.files / "daemon.log", namespace=namespace_of(runtime.prefix, "adc"))
     try:
         device.expect(lambda: _accepts(runtime.control_socket), interrupt)

@@ -1,4 +1,4 @@
-"""What the operator calls an object, for messages."""
+"""What the operator calls an object, and how many of a kind there are, for messages."""
 
 from __future__ import annotations
 
@@ -20,3 +20,8 @@ def title(section: str, name: str) -> str:
     """A section's object as it is typed, such as `slb virtual-server "l7-http"` or `interface tunnel1`."""
     words = _WORDS[section]
     return f"{words} {name}" if words == "interface" else f'{words} "{name}"'
+
+
+def number_of(number: int, noun: str) -> str:
+    """`1 line`, `2 lines`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -82,6 +82,25 @@ def test_killed_under_load_and_started_again(lab):
     assert lab.inside("adc", leftovers) == "lo eth0 [] [] []"
 
 
+def test_a_commit_that_is_not_confirmed_is_gone_from_the_kernel_after_a_kill(lab):
+    off, on = "no mirror-traffic", "mirror-traffic interface tunnel1"
+    lab.exec("configure", "slb virtual-server l7-http", off, "save", on)
+    with Load(lab.namespace("client")) as load:
+        assert copies_while(load, lab) > 200
+        done = lab.exec("configure", "slb virtual-server l7-http", off, "commit confirmed 5")
+        assert done.stdout.splitlines()[-1] == "It is taken back in 5 minutes unless `commit` confirms it"
+        assert copies_while(load, lab) == 0
+        lab.kill_device()
+        assert copies_while(load, lab) == 0
+        lab.start_device()
+        assert copies_while(load, lab) > 200
+        assert lab.exec("configure", "slb virtual-server l7-http", off, "commit confirmed 5").returncode == 0
+        assert lab.exec("rollback configuration unconfirmed").returncode == 0
+        assert copies_while(load, lab) > 200
+    assert load.failed == {}
+    assert lab.show("show running-config") == (SAMPLES / "article.cfg").read_text()
+
+
 def made(lab) -> tuple[str, str]:
     """Everything that hsadc made in the kernel, and its HAProxy processes' masters."""
     pid = (lab.runtime.state / "haproxy" / "haproxy.pid").read_text()

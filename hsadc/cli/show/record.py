@@ -11,6 +11,7 @@ from hsadc.cli.show.shown import Shown, shown_table, timestamp
 from hsadc.cli.show.table import Columns
 from hsadc.config.saved import Saved
 from hsadc.errors import ConfigError
+from hsadc.model.title import number_of
 
 if TYPE_CHECKING:
     from hsadc.cli.session import Session
@@ -48,7 +49,7 @@ def do_show_unconfirmed(session: Session) -> Shown:
     changes = show_difference(session, "before", waits.base, "running", session.device.running)
     remaining_s = waits.alarm.remaining_s
     lines = [f"The commit of {waits.author} waits to be confirmed since {timestamp(waits.since)}: `commit` keeps it."]
-    lines += [f"It is taken back in {remaining_s} seconds."]
+    lines += [f"It is taken back in {number_of(remaining_s, 'second')}."]
     lines += [f"Taking it back has failed, and is tried again: {waits.error}"] if waits.error else []
     data = {"by": waits.author.name, "since": timestamp(waits.since), "remaining_s": remaining_s, "error": waits.error}
     return Shown({"unconfirmed": {**data, **changes.data}}, [*lines, *changes.lines])

@@ -118,7 +118,7 @@ class TestSaves:
         assert device.running == before
         assert "  shutdown" in run(session, "show startup-config")
         assert run(session, "rollback configuration backup 0") == ["Committed: the configuration in force is the same as before"]
-        assert run(session, "rollback configuration startup") == ["Committed: 1 lines added, 0 removed"]
+        assert run(session, "rollback configuration startup") == ["Committed: 1 line added, 0 removed"]
 
     def test_there_is_no_startup_config_yet(self, session):
         assert refused(session, "rollback configuration startup") == ["% Error: startup-config: nothing has been saved yet"]
@@ -153,13 +153,13 @@ class TestFiles:
     def test_to_a_file_and_back(self, session, device):
         before = device.running
         lines = len(device.text().splitlines())
-        assert run(session, "copy running-config edge.cfg") == [f'{lines} lines are written to file "edge.cfg"']
+        assert run(session, "copy running-config edge.cfg") == [f'{lines} lines written to file "edge.cfg"']
         run(session, *SHUT, "save", 'copy startup-config "all of it.cfg"')
         assert [f["name"] for f in data(session, "show files")["files"]] == ["all of it.cfg", "edge.cfg"]
         assert [c.word for c in session.choices("configure replace ")] == ['"all of it.cfg"', '"edge.cfg"', "WORD"]
         assert run(session, "configure replace edge.cfg force") == ["Committed: 0 lines added, 1 removed"]
         assert device.running == before
-        assert run(session, 'configure replace "all of it.cfg"') == ["Committed: 1 lines added, 0 removed"]
+        assert run(session, 'configure replace "all of it.cfg"') == ["Committed: 1 line added, 0 removed"]
         assert run(session, "delete file edge.cfg") == ['File "edge.cfg" is deleted']
         assert refused(session, "configure replace edge.cfg") == [
             '% Error: file "edge.cfg": there is no such file, `show files` lists them'
@@ -241,7 +241,7 @@ class TestTransaction:
 
     def test_commit_alone_ends_it_too(self, session, device):
         run(session, "exec configuration start", *SHUT)
-        assert run(session, "commit") == ["Committed: 1 lines added, 0 removed"]
+        assert run(session, "commit") == ["Committed: 1 line added, 0 removed"]
         assert (shut(device), session.prompt) == (True, "edge#")
         assert run(session, "commit") == ["There is nothing to commit"]
         run(session, "exec configuration start")
@@ -249,7 +249,7 @@ class TestTransaction:
 
     def test_a_rollback_forgets_the_lines(self, session, device):
         run(session, "exec configuration start", "configure", "slb real-server new", "weight 3")
-        assert run(session, "exec configuration rollback") == ["2 lines are discarded"]
+        assert run(session, "exec configuration rollback") == ["2 lines discarded"]
         assert session.prompt == "edge(config)#"
         assert "new" not in device.running.real_server
         run(session, "hostname at-once")
@@ -259,7 +259,7 @@ class TestTransaction:
         run(session, "exec configuration start", "configure", "interface ethernet0/1", "shutdown")
         refused(session, "mtu 9")
         refused(session, "no tunnel gre nowhere")
-        assert run(session, "commit") == ["Committed: 1 lines added, 0 removed"]
+        assert run(session, "commit") == ["Committed: 1 line added, 0 removed"]
 
     @pytest.mark.parametrize("commit", ["commit", "exec configuration commit", "commit confirmed 5"])
     def test_a_commit_that_is_refused_leaves_it_open_to_be_mended(self, session, other, device, commit):
@@ -311,7 +311,7 @@ class TestTransaction:
             "% Error: a transaction is open, end it first with `exec configuration commit` or `exec configuration rollback`"
         ]
         assert refused(session, "exec configuration start") == refused(session, line)
-        assert run(session, "commit") == ["Committed: 1 lines added, 0 removed"]
+        assert run(session, "commit") == ["Committed: 1 line added, 0 removed"]
 
     def test_without_one(self, session):
         for line in ("exec configuration commit", "exec configuration rollback"):
@@ -320,7 +320,7 @@ class TestTransaction:
 
     def test_who_leaves_discards_it_and_is_told(self, session, device):
         run(session, "exec configuration start", *SHUT)
-        assert run(session, "exit") == ["The transaction was not committed: its 2 lines are discarded"]
+        assert run(session, "exit") == ["The transaction was not committed, 2 lines discarded"]
         assert session.closed
         assert device.lock.transaction is None
         assert not shut(device)
@@ -354,7 +354,7 @@ class TestTransaction:
         ):
             assert refused(session, line) == ended, line
         assert session.prompt == "mine[TRN](config-if-eth0/1)#"
-        assert run(session, "exec configuration rollback") == ["1 lines are discarded"]
+        assert run(session, "exec configuration rollback") == ["1 line discarded"]
         run(session, "interface ethernet0/1", "shutdown")
         assert shut(device)
 
@@ -376,7 +376,7 @@ class TestTransaction:
         ("configure replace whole.cfg",),
         ("configure replace whole.cfg force revert timer 5",),
         ("rollback configuration startup",),
-        ("rollback configuration backup 0",),
+        ("rollback configuration backup 0 loading-immediately",),
         (*SHUT[:2], "commit confirmed 5", "shutdown", "rollback configuration unconfirmed"),
     ],
     ids="; ".join,
@@ -418,21 +418,21 @@ class TestBatch:
     def test_one_that_is_not_committed_is_an_error(self, batch, device, last):
         run(batch, "exec configuration start", *SHUT, *last)
         reply = batch.finish()
-        assert (reply.ok, reply.lines) == (False, ("% Error: the transaction was not committed: its 2 lines are discarded",))
+        assert (reply.ok, reply.lines) == (False, ("% Error: the transaction was not committed, 2 lines discarded",))
         assert not shut(device)
         assert device.lock.transaction is None
 
     def test_its_lines_so_far_can_be_committed_confirmed_and_forgotten(self, batch, device, clock):
         run(batch, *SHUT)
-        assert run(batch, "exec configuration rollback") == ["2 lines are discarded"]
+        assert run(batch, "exec configuration rollback") == ["2 lines discarded"]
         run(batch, *SHUT)
         assert run(batch, "commit confirmed 5") == [
-            "Committed: 1 lines added, 0 removed",
+            "Committed: 1 line added, 0 removed",
             "It is taken back in 5 minutes unless `commit` confirms it",
         ]
         run(batch, "configure", "hostname x")
         assert run(batch, "commit") == [
-            "Committed: 1 lines added, 1 removed",
+            "Committed: 1 line added, 1 removed",
             "Confirmed: the configuration stays in force; save it to keep it for the next start",
         ]
         clock.wait(1000)
@@ -450,7 +450,7 @@ class TestConfirm:
         before = device.running
         assert run(session, "commit confirmed 1") == [
             "Committed: the configuration in force is the same as before",
-            "It is taken back in 1 minutes unless `commit` confirms it",
+            "It is taken back in 1 minute unless `commit` confirms it",
         ]
         run(session, *SHUT)
         assert refused(session, "save")[0].startswith("% Error: the commit of admin (ssh 10.0.0.7) is not confirmed yet")

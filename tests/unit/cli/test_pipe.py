@@ -175,7 +175,7 @@ class TestOrder:
 class TestRedirect:
     def test_lines_or_data_go_to_a_file_that_is_replaced(self, session, tmp_path):
         (file,) = shown(session, "show running-config | include slb | redirect 配置.txt")
-        assert file == '6 lines are written to file "配置.txt"'
+        assert file == '6 lines written to file "配置.txt"'
         assert (tmp_path / "files" / "配置.txt").read_text().startswith('slb real-server "r"\n')
         shown(session, "show version | json | redirect 配置.txt")
         assert json.loads((tmp_path / "files" / "配置.txt").read_text())["version"]

@@ -59,7 +59,7 @@ def test_it_is_in_force_at_once_and_taken_back_in_time(device, plane, clock, cap
     assert device.lock.unconfirmed is None
     assert file(device) is None
     assert caplog.messages == [
-        "configuration changed, 1 lines added, 0 removed: line by admin (ssh 10.0.0.7), to be confirmed within 300 seconds",
+        "configuration changed, 1 line added, 0 removed: line by admin (ssh 10.0.0.7), to be confirmed within 300 seconds",
         "what admin (ssh 10.0.0.7) has committed is taken back in 300 seconds unless it is confirmed",
         ("configuration changed, 0 lines added, 1 removed: timed rollback, the commit of admin (ssh 10.0.0.7) was not confirmed"),
     ]
