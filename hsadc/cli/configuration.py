@@ -51,8 +51,8 @@ def do_copy_file(session: Session, file: str) -> Iterable[str]:
 
 def do_replace_configuration(session: Session, file: str, minutes: int | None = None) -> Iterable[str]:
     """Put a file in force in place of the configuration, for good or until it is confirmed."""
-    text, grammar = session.device.files.read(file), session.device.grammar
-    return _change(session, lambda _: checked(grammar, file, text), f"replacement by file {file}", minutes)
+    config = checked(session.device.grammar, file, session.device.files.read(file))
+    return _change(session, lambda _: config, f"replacement by file {file}", minutes)
 
 
 def do_delete_file(session: Session, file: str) -> Iterable[str]:
@@ -130,8 +130,8 @@ def _write(session: Session, file: str, text: str) -> Iterable[str]:
 
 
 def _rollback(session: Session, text: str, source: str) -> Iterable[str]:
-    grammar = session.device.grammar
-    return _change(session, lambda _: checked(grammar, source, text), f"rollback to {source}")
+    config = checked(session.device.grammar, source, text)
+    return _change(session, lambda _: config, f"rollback to {source}")
 
 
 def _change(session: Session, make: MakeConfig, what: str, minutes: int | None = None) -> Iterable[str]:

@@ -66,7 +66,7 @@ class Confirmation:
         if waiting is not None:
             waiting.alarm.cancel()
             base, since = waiting.base, waiting.since
-        self._arm(Unconfirmed(author, since, base, timeout_s), timeout_s)
+        self._arm(Unconfirmed(author, since, base), timeout_s)
         log.info("what %s has committed is taken back in %d seconds unless it is confirmed", author, timeout_s)
 
     @property

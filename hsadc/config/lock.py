@@ -26,54 +26,51 @@ class Author:
 
 
 @dataclass(eq=False, slots=True)
-class Hold:
-    """Why an author has the configuration for himself."""
+class Transaction:
+    """An author collects lines that are to be in force together.
+
+    Attributes:
+        author: who does.
+        since: when it was begun, in UTC.
+        ended_by: who took it from him.
+    """
 
     author: Author
     since: datetime
-
-    @property
-    def why(self) -> str:
-        """The reason, for those who must wait."""
-        raise NotImplementedError
-
-
-@dataclass(eq=False, slots=True)
-class Transaction(Hold):
-    """He collects lines that are to be in force together; `ended_by` is who took it from him."""
-
     ended_by: Author | None = None
 
     @property
     def why(self) -> str:
-        """The reason, for those who must wait."""
+        """Why others must wait."""
         return "in a transaction"
 
 
 @dataclass(eq=False, slots=True)
-class Unconfirmed(Hold):
+class Unconfirmed:
     """A commit that is taken back unless it is confirmed in time.
 
     Attributes:
+        author: whose it is.
+        since: when it came into force, in UTC.
         base: the configuration that comes back.
-        timeout_s: after how many seconds.
         alarm: when the time is over, it calls; set right after this is made.
         error: why taking it back has failed; then it is tried again at the next alarm.
     """
 
+    author: Author
+    since: datetime
     base: Config
-    timeout_s: int
     alarm: Alarm = field(init=False)
     error: str | None = None
 
     @property
     def why(self) -> str:
-        """The reason, for those who must wait."""
+        """Why others must wait."""
         return f"until its commit is confirmed, or taken back in {number_of(self.alarm.remaining_s, 'second')}"
 
 
 class Lock:
-    """The holds on the configuration; where there are two, both are of one author or the unconfirmed one's has gone.
+    """Why others must wait; where there are two reasons, both are of one author.
 
     Attributes:
         transaction: the open transaction.

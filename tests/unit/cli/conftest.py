@@ -1,4 +1,4 @@
-"""A small shell that lives in memory, for the terminals to be typed at, and a device that serves such shells."""
+"""A small shell that lives in memory, for the terminals to be typed at; a device that serves such shells; real sessions."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from hsadc.cli.session import Session
 from hsadc.cli.shell import CONSOLE, Choice, Completion, Login, Reply
 from tests.unit.cli.device import Daemon, running
+from tests.unit.config.memory import FULL, MemoryClock, MemoryDataplane, adc, configure
 
 _WORDS = {
     "exec": {"configure": "Enter configuration mode", "show": "Show something", "terminal": "This terminal", "exit": "Log out"},
@@ -130,3 +132,30 @@ def path(tmp_path) -> Path:
 def daemon(path, make_shell) -> Iterator[Daemon]:
     with running(path, make_shell) as daemon:
         yield daemon
+
+
+@pytest.fixture
+def clock():
+    return MemoryClock()
+
+
+@pytest.fixture
+def device(tmp_path, clock):
+    device = adc(tmp_path, MemoryDataplane(), clock)
+    configure(device, FULL)
+    return device
+
+
+@pytest.fixture
+def session(device):
+    return Session(device, Login("admin", "ssh", "10.0.0.7"))
+
+
+@pytest.fixture
+def other(device):
+    return Session(device, Login("root"))
+
+
+@pytest.fixture
+def batch(device):
+    return Session(device, Login("admin", "ssh", "10.0.0.7", batch=True))

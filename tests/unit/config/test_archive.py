@@ -177,6 +177,28 @@ def test_a_save_that_was_interrupted_before_the_new_one_took_the_old_ones_place(
     assert texts(archive) == ["b", "a"]
 
 
+def test_one_that_is_deleted_by_hand(archive, monkeypatch):
+    archive.save(saved("a"))
+    archive.save(saved("b"))
+    archive.path.unlink()
+    assert texts(archive) == ["a"], "the backups stay"
+    (file,) = archive.backups()
+    monkeypatch.setattr(archive, "backups", lambda: [file])
+    file.unlink()
+    with pytest.raises(DanglingReference, match="backup 0: there is no such backup any more"):
+        archive.backup(0)
+
+
+def test_a_folder_that_cannot_be_read(archive):
+    archive.path.parent.mkdir()
+    (archive.path.parent / "backups").write_text("no folder")
+    with pytest.raises(ApplyError, match=r"read .*/backups: Not a directory"):
+        archive.backups()
+    archive.path.write_text("no folder")
+    with pytest.raises(ConfigError, match=r"startup\.cfg/x: Not a directory"):
+        load_saved(archive.path / "x")
+
+
 class Refused(OSError):
     def __init__(self):
         super().__init__(errno.EIO, os.strerror(errno.EIO))
