@@ -142,7 +142,7 @@ def _change(session: Session, make: MakeConfig, what: str, minutes: int | None =
 
 
 def _to_confirm(committed: Committed, minutes: int) -> Iterable[str]:
-    yield from _done("Committed", committed)
+    yield from _done("Committed", committed) if committed.changed else ("What is changed from now on is on trial",)
     yield f"It is taken back in {number_of(minutes, 'minute')} unless `commit` confirms it"
 
 
