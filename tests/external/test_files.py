@@ -113,9 +113,8 @@ def small_disk(tmp_path):
 
 
 @pytest.mark.netns
-def test_a_full_disk_is_told_and_leaves_no_half_file(small_disk, tmp_path):
-    device = KeptDevice(tmp_path)
-    openssh = OpenSsh(device, tmp_path)
+def test_a_full_disk_is_told_and_leaves_no_half_file(small_disk, kept_device, tmp_path):
+    openssh = OpenSsh(kept_device, tmp_path)
     (tmp_path / "large").write_bytes(b"!" * 200_000)
     done = run(*openssh.command("scp", "-O"), str(tmp_path / "large"), f"{ADDRESS}:large.cfg")
     assert done.returncode == 1
@@ -124,4 +123,3 @@ def test_a_full_disk_is_told_and_leaves_no_half_file(small_disk, tmp_path):
     assert list(small_disk.iterdir()) == []
     (tmp_path / "large").write_bytes(b"!" * 20_000)
     assert run(*openssh.command("scp"), str(tmp_path / "large"), f"{ADDRESS}:large.cfg").returncode == 0
-    assert device.stop() == 0

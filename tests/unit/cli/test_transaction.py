@@ -249,7 +249,7 @@ class TestConfirm:
     def test_what_is_typed_after_it_is_taken_back_too(self, session, other, device, clock):
         before = device.running
         assert run(session, "commit confirmed 1") == [
-            "Committed: the configuration in force is the same as before",
+            "What is changed from now on is on trial",
             "It is taken back in 1 minute unless `commit` confirms it",
         ]
         run(session, *SHUT)
