@@ -10,7 +10,7 @@ import pytest
 from netmiko import ConnectHandler
 from paramiko import SFTPClient
 
-from tests.external.conftest import SAMPLES, KeptDevice
+from tests.external.conftest import SAMPLES
 from tests.external.openssh import ADDRESS, OpenSsh
 
 pytestmark = pytest.mark.external
