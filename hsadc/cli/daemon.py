@@ -105,8 +105,8 @@ async def _serve(
 
             host_key = options.state_dir / "ssh_host_key"
             transfer = partial(Transfer, folder=_files(options.state_dir), shown=_shown_as_files(device))
-            acceptor = await ssh.listen(*address, host_key=host_key, users=users, shell=login, transfer=transfer)
-            stack.callback(acceptor.close)
+            listening = ssh.listen(*address, host_key=host_key, users=users, shell=login, transfer=transfer)
+            await stack.enter_async_context(listening)
         for warning in await asyncio.to_thread(device.start):
             log.warning(warning)
         stack.push_async_callback(_stop, device)

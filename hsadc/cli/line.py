@@ -23,6 +23,7 @@ IDLE_TIMEOUT_S = 600.0
 MORE = " --More-- "
 AGAIN = " --Any key ends it-- "
 
+_AT_ONCE_S = 0.05
 _UNPAGED_ROWS = 1000
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
 
@@ -157,8 +158,13 @@ class _Dialogue:
         await self._page(reply.lines)
 
     async def _run(self, line: str) -> Reply:
-        await self._flush()
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._shell.run, line, self._terminal.columns)
+        """Carry it out; where that is done at once the echo goes out with the answer, as each message costs its encryption."""
+        loop = asyncio.get_running_loop()
+        work = loop.run_in_executor(self._thread, self._shell.run, line, self._terminal.columns)
+        await asyncio.wait([work], timeout=_AT_ONCE_S)
+        if not work.done():
+            await self._flush()
+        return await work
 
     async def _page(self, lines: Iterable[str]) -> None:
         length = self._terminal.rows if self._shell.page_length is None else self._shell.page_length
@@ -166,7 +172,7 @@ class _Dialogue:
         pager = Pager(lines, self._terminal.columns)
         while pager.left:
             self._unwritten += "".join(f"{line}\r\n" for line in pager.take(rows))
-            if not length:
+            if pager.left and not length:
                 await self._flush()
             elif pager.left:
                 key = await self._key(MORE, self._read)

@@ -6,7 +6,7 @@ Sections and objects are frozen and an editor copies only what it changes: what 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from hsadc.model.config import Config
@@ -23,6 +23,7 @@ class Change:
 
     before: Config
     after: Config
+    _changed: dict[str, Mapping[Any, Any]] = field(default_factory=dict)  # several checks ask for each section
 
     def touches(self, *sections: str) -> bool:
         """Whether anything in these sections may have changed."""
@@ -30,10 +31,11 @@ class Change:
 
     def changed(self, section: str) -> Mapping[Any, Any]:
         """The objects of a section, by name, that are new or no longer the same, in the order of `after`."""
-        if not self.touches(section):
-            return {}
-        old, new = getattr(self.before, section), getattr(self.after, section)
-        return {name: thing for name, thing in new.items() if old.get(name) is not thing}
+        if section not in self._changed:
+            old, new = getattr(self.before, section), getattr(self.after, section)
+            differing = () if old is new else ((name, thing) for name, thing in new.items() if old.get(name) is not thing)
+            self._changed[section] = dict(differing)
+        return self._changed[section]
 
     def lost(self, section: str) -> bool:
         """Whether objects of a section are gone."""

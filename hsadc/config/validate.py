@@ -66,9 +66,11 @@ def _addresses(change: Change) -> Iterator[Found]:
 
 
 def _routes(change: Change) -> Iterator[Found]:
-    first: dict[tuple[Any, int], Any] = {}
+    first: dict[tuple[int, int, int], Any] = {}
     for route in change.after.routes.values() if change.touches("routes") else ():
-        other = first.setdefault((route.destination, route.distance), route)
+        # Numbers, because the hash of a network takes longer than all the rest.
+        key = int(route.destination.network_address), route.destination.prefixlen, route.distance
+        other = first.setdefault(key, route)
         if other is not route:
             path = f"ip route {route.destination} {route.next_hop}"
             yield (
@@ -140,7 +142,7 @@ def _targets(config: Config, server: VirtualServer) -> Iterator[tuple[RealServer
 def _servers_told_apart(change: Change) -> Iterator[Found]:
     ids: dict[int, str] = {}
     listeners: dict[tuple[int, int], str] = {}
-    for name, server in change.after.virtual_server.items() if change.touches("virtual_server") else ():
+    for name, server in _that_may_clash(change):
         if (other := ids.setdefault(server.id, name)) != name:
             why = f"id {server.id} is {title('virtual_server', other)} already"
             yield "virtual_server", name, Conflict(title("virtual_server", name), why)
@@ -148,6 +150,14 @@ def _servers_told_apart(change: Change) -> Iterator[Found]:
         if server.ip and (other := listeners.setdefault((int(server.ip.address), server.ip.port), name)) != name:
             why = f"{server.ip.address} port {server.ip.port} is {title('virtual_server', other)} already"
             yield "virtual_server", name, Conflict(title("virtual_server", name), why)
+
+
+def _that_may_clash(change: Change) -> list[tuple[str, VirtualServer]]:
+    """The virtual servers with the id or the port of one that changed, and that one itself."""
+    changed = change.changed("virtual_server").values()
+    ids, ports = {s.id for s in changed}, {s.ip.port for s in changed if s.ip}
+    servers = change.after.virtual_server.items() if changed else ()
+    return [(name, s) for name, s in servers if s.id in ids or (s.ip and s.ip.port in ports)]
 
 
 def _servers(change: Change) -> Iterator[Found]:

@@ -26,6 +26,7 @@ from pyroute2.netlink.rtnl import (
     RTM_NEWROUTE,
 )
 
+from hsadc.dataplane.route_message import RouteMessage, decode_route
 from hsadc.dataplane.rtnetlink import RtnetlinkSocket
 from hsadc.errors import ApplyError
 
@@ -176,8 +177,8 @@ class Netlink(RtnetlinkSocket):
 
     def routes(self) -> tuple[Route, ...]:
         """The main table without routes for a TOS."""
-        messages = self.dump(RTM_GETROUTE, family=AF_INET)
-        return tuple(_route(m) for m in messages if m.get_attr("RTA_TABLE") == _TABLE_MAIN and not m["tos"])
+        messages = map(decode_route, self.dump_bytes(RTM_GETROUTE, family=AF_INET))
+        return tuple(_route(m) for m in messages if m.table == _TABLE_MAIN and not m.tos)
 
     def add_route(self, destination: IPv4Network, metric: int, gateway: IPv4Address | None, index: int | None) -> None:
         """Make a route, marked as ours; refused (EEXIST) when there is any of this destination and metric."""
@@ -239,13 +240,10 @@ def _address(message: Any) -> Address:
     return Address(message["index"], local, secondary, message.get_attr("IFA_PROTO") == PROTOCOL)
 
 
-def _route(message: Any) -> Route:
-    destination = IPv4Network((message.get_attr("RTA_DST") or 0, message["dst_len"]))
-    metric = message.get_attr("RTA_PRIORITY") or 0
-    ours = message["proto"] == PROTOCOL
+def _route(message: RouteMessage) -> Route:
+    ours = message.protocol == PROTOCOL
     # To deliver locally, or by a gateway of another family, is not to reach the destination on the device. (Several next hops
     # have neither gateway nor device here.)
-    if message["type"] != _RTN_UNICAST or message.get_attr("RTA_VIA"):
-        return Route(destination, metric, None, None, ours)
-    gateway = message.get_attr("RTA_GATEWAY")
-    return Route(destination, metric, IPv4Address(gateway) if gateway else None, message.get_attr("RTA_OIF"), ours)
+    if message.kind != _RTN_UNICAST or message.via:
+        return Route(message.destination, message.metric, None, None, ours)
+    return Route(message.destination, message.metric, message.gateway, message.index, ours)

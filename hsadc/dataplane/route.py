@@ -13,28 +13,29 @@ from hsadc.intent.route import RouteIntent
 
 
 class RouteDriver:
-    """The driver of `RouteIntent`. It does not own the socket."""
+    """The driver of `RouteIntent`, for one transaction. It does not own the socket."""
 
     kind = "route"
 
     def __init__(self, netlink: Netlink) -> None:
         self._netlink = netlink
+        self._rows: Sequence[tuple[Route, RouteIntent]] = ()
 
     def observe(self, wanted: Mapping[Hashable, RouteIntent]) -> Mapping[Hashable, RouteIntent]:
         """Our routes, and those of others that are exactly what is wanted."""
-        return _present(self._read(), wanted)
+        self._rows = self._read()
+        return _present(self._rows, wanted)
 
     def prepare(self, wanted: Mapping[Hashable, RouteIntent]) -> None:
-        """See that no route of others has to give way.
+        """See that none of the observed routes is one of others and would have to give way.
 
         Raises:
             ApplyError: one has the destination and the metric of a wanted route, but leads elsewhere.
         """
-        rows = self._read()
-        present = _present(rows, wanted)
-        for route, intent in rows:
-            new = wanted.get(intent.key)
-            if new is not None and not route.ours and present.get(intent.key) != new:
+        present = _present(self._rows, wanted)
+        for route, intent in self._rows:
+            new = None if route.ours else wanted.get(intent.key)
+            if new is not None and present.get(intent.key) != new:
                 cause = f"the system has a route {intent} of its own with this metric; choose another distance"
                 raise ApplyError(f"create route {new}", cause)
 

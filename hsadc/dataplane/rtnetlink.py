@@ -83,9 +83,7 @@ class RtnetlinkSocket:
             NetlinkError: the kernel refused; `code` is the errno.
             OSError: the socket failed.
         """
-        sequence = next(self._sequence)
-        self._socket.send(_encoded(kind, NLM_F_REQUEST | NLM_F_ACK | nlm_flags, sequence, attributes or {}, fields))
-        return list(self._answers(sequence))
+        return [_decoded(_class_of(k), message) for k, message in self._ask(kind, nlm_flags, attributes, fields)]
 
     def dump(self, kind: int, attributes: Mapping[str, Any] | None = None, /, **fields: int) -> list[Any]:
         """Ask for all objects of a kind; again when the kernel says that they changed meanwhile and some may be missing.
@@ -93,14 +91,28 @@ class RtnetlinkSocket:
         Raises:
             NetlinkError, OSError: as `request`.
         """
+        return [_decoded(_class_of(k), message) for k, message in self._dump(kind, attributes, fields)]
+
+    def dump_bytes(self, kind: int, /, **fields: int) -> list[bytes]:
+        """As `dump`; the messages as they came, netlink's header included."""
+        return [message for _, message in self._dump(kind, None, fields)]
+
+    def _dump(self, kind: int, attributes: Mapping[str, Any] | None, fields: Mapping[str, int]) -> list[tuple[int, bytes]]:
         for _ in range(_DUMP_ATTEMPTS):
             try:
-                return self.request(kind, NLM_F_DUMP, attributes, **fields)
+                return self._ask(kind, NLM_F_DUMP, attributes, fields)
             except InterruptedError:
                 continue
         raise NetlinkError(errno.EBUSY, "the kernel's tables change too fast to be read")
 
-    def _answers(self, sequence: int) -> Iterator[Any]:
+    def _ask(
+        self, kind: int, nlm_flags: int, attributes: Mapping[str, Any] | None, fields: Mapping[str, int]
+    ) -> list[tuple[int, bytes]]:
+        sequence = next(self._sequence)
+        self._socket.send(_encoded(kind, NLM_F_REQUEST | NLM_F_ACK | nlm_flags, sequence, attributes or {}, fields))
+        return list(self._answers(sequence))
+
+    def _answers(self, sequence: int) -> Iterator[tuple[int, bytes]]:
         interrupted = False
         while True:
             data = self._socket.recv(_BUFFER_BYTES)
@@ -112,7 +124,7 @@ class RtnetlinkSocket:
                     return _check(message)
                 if kind == NLMSG_DONE:
                     return _check_complete(message, interrupted)
-                yield _decoded(_class_of(kind), message)
+                yield kind, message
 
 
 class RtnetlinkEvents:

@@ -37,6 +37,8 @@ def test_scp_puts_a_file_and_fetches_it(kept_device, openssh, tmp_path, protocol
     assert [stat.S_IMODE(p.stat().st_mode) for p in (kept.parent, kept)] == [0o700, 0o600]
     assert run(*scp, f"{ADDRESS}:article.cfg", str(tmp_path / "back")).returncode == 0
     assert (tmp_path / "back").read_text() == ARTICLE
+    assert openssh.run("copy article.cfg running-config").returncode == 0
+    assert openssh.configured() == ARTICLE
 
 
 @pytest.mark.parametrize("protocol", [(), ("-O",)], ids=["sftp", "legacy"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import stat
 import subprocess
 import threading
@@ -14,7 +15,7 @@ import asyncssh
 import netmiko
 import pytest
 
-from hsadc.cli import ssh
+from hsadc.cli import connections, ssh
 from hsadc.cli.sftp import Transfer
 from hsadc.cli.shell import Login
 from hsadc.errors import ApplyError
@@ -45,12 +46,12 @@ class Server:
         files.mkdir(exist_ok=True)
         return Transfer(channel, files, {"running-config": lambda: "hostname hsadc\n"})
 
-    async def start(self) -> asyncssh.SSHAcceptor:
+    @asynccontextmanager
+    async def start(self):
         host_key = self._folder / "ssh_host_key"
         more = {"users": lambda: self._users, "shell": self._shell, "transfer": self._transfer}
-        acceptor = await ssh.listen("127.0.0.1", 0, host_key=host_key, **more)
-        self.port = acceptor.get_port()
-        return acceptor
+        async with ssh.listen("127.0.0.1", 0, host_key=host_key, **more) as self.port:
+            yield
 
     @asynccontextmanager
     async def connect(self, user: str = "ops", **options: object):
@@ -69,13 +70,18 @@ def serve(tmp_path, make_shell) -> Callable[[Callable[[Server], Awaitable[None]]
         server = Server(tmp_path, make_shell, users)
 
         async def life() -> None:
-            async with await server.start(), asyncio.timeout(60):  # a conversation that got stuck fails
+            async with server.start(), asyncio.timeout(60):  # a conversation that got stuck fails
                 await talk(server)
 
         asyncio.run(life())
         return server
 
     return run
+
+
+async def enter(context) -> None:
+    async with context:
+        pass
 
 
 async def until(process: asyncssh.SSHClientProcess, end: str) -> str:
@@ -162,12 +168,54 @@ class TestListen:
 
     def test_a_folder_that_is_not_there(self, tmp_path):
         with pytest.raises(ApplyError, match=r"^listen for SSH on 127.0.0.1 port 0: No such file or directory"):
-            asyncio.run(ssh.listen("127.0.0.1", 0, host_key=tmp_path / "no" / "key", **NOBODY))
+            asyncio.run(enter(ssh.listen("127.0.0.1", 0, host_key=tmp_path / "no" / "key", **NOBODY)))
 
     def test_a_port_that_is_taken(self, serve, tmp_path):
         async def talk(server: Server) -> None:
             with pytest.raises(ApplyError, match=rf"^listen for SSH on 127.0.0.1 port {server.port}: .*address already in use"):
-                await ssh.listen("127.0.0.1", server.port, host_key=tmp_path / "ssh_host_key", **NOBODY)
+                await enter(ssh.listen("127.0.0.1", server.port, host_key=tmp_path / "ssh_host_key", **NOBODY))
+
+        serve(talk)
+
+
+class TestConnections:
+    def test_all_are_told_when_the_device_stops(self, tmp_path, make_shell):
+        server = Server(tmp_path, make_shell, USERS)
+        told = []
+
+        class Client(asyncssh.SSHClient):
+            def connection_lost(self, exc: Exception | None) -> None:
+                told.append(str(exc))
+
+        async def life() -> None:
+            async with contextlib.AsyncExitStack() as client:
+                async with server.start():
+                    connection = await client.enter_async_context(server.connect(client_factory=Client))
+                    await until(await connection.create_process(term_type="vt100"), "hsadc#")
+                await connection.wait_closed()
+
+        asyncio.run(life())
+        assert told == ["the device is stopping"]
+
+    def test_strangers_are_few(self, serve, monkeypatch):
+        monkeypatch.setattr(connections, "MOST_STRANGERS", 2)
+
+        async def talk(server: Server) -> None:
+            async with server.connect(), server.connect():  # who has logged in is no stranger
+                strangers = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(2)]
+                for reader, _ in strangers:
+                    await reader.readuntil(b"\n")
+                with pytest.raises((asyncssh.ConnectionLost, ConnectionError)):
+                    async with server.connect():
+                        pass
+                for _, writer in strangers:
+                    writer.close()
+                    await writer.wait_closed()
+                while True:
+                    with contextlib.suppress(asyncssh.ConnectionLost, ConnectionError):  # until the device has seen them go
+                        async with server.connect() as connection:
+                            assert (await connection.run("show version")).exit_status == 0
+                            break
 
         serve(talk)
 
@@ -332,7 +380,7 @@ class Background:
 
     async def _life(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        async with await self.server.start():
+        async with self.server.start():
             self._ready.set()
             await self._stop.wait()
 
