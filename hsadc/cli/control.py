@@ -35,6 +35,7 @@ from hsadc.cli.shell import Login, MakeShell, Shell
 _MODE = 0o660
 # A line of 64 Ki characters grows by escapes of JSON, to 12 bytes a character at worst.
 _MESSAGE_BYTES = 1 << 20
+_NOT_UNDERSTOOD = "this is not a message that the device understands"
 _UCRED = struct.Struct("3i")  # pid, uid, gid in the machine's byte order
 
 _log = logging.getLogger(__name__)
@@ -185,10 +186,10 @@ async def _next(reader: asyncio.StreamReader) -> dict[str, Any] | None:
     try:
         line = await reader.readline()
         request = json.loads(line) if line.endswith(b"\n") else None
-    except ValueError as e:  # not JSON, or longer than any message may be
-        raise ControlError("this is not a message that the device understands") from e
+    except (ValueError, RecursionError) as e:  # not JSON, or longer or deeper than any message may be
+        raise ControlError(_NOT_UNDERSTOOD) from e
     if request is not None and not isinstance(request, dict):
-        raise ControlError("this is not a message that the device understands")
+        raise ControlError(_NOT_UNDERSTOOD)
     return request
 
 
@@ -196,12 +197,14 @@ def _call(shell: Shell, request: dict[str, Any]) -> Any:
     """Carry out a request; the result in the form of JSON.
 
     Raises:
-        ControlError: there is no such call.
+        ControlError: there is no such call, or it has an argument that cannot be.
     """
-    line = str(request.get("line", ""))
+    line, columns = request.get("line", ""), request.get("columns", 0)
+    if not (isinstance(line, str) and isinstance(columns, int)):
+        raise ControlError(_NOT_UNDERSTOOD)
     match request.get("call"):
         case "run":
-            return asdict(shell.run(line, int(request.get("columns", 0))))
+            return asdict(shell.run(line, columns))
         case "finish":
             return asdict(shell.finish())
         case "to_exec":

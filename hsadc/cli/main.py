@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import io
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from hsadc import __version__
@@ -106,7 +108,14 @@ def _accept_any_bytes() -> None:
 
 
 def _write(line: str) -> None:
-    print(line, flush=True)  # noqa: T201
+    try:
+        print(line, flush=True)  # noqa: T201
+    except BrokenPipeError:
+        raise
+    except OSError as e:
+        with suppress(OSError):
+            sys.stdout.close()  # or it would be tried again at the end
+        raise HsadcError(f"standard output: {e.strerror}") from e
 
 
 def _daemon(options: argparse.Namespace) -> int:
@@ -156,19 +165,30 @@ def _exec(options: argparse.Namespace) -> int:
         return run_batch(shell, lines, _write)
 
 
-def _lines_of(file: Path) -> Sequence[str]:
+def _lines_of(file: Path) -> Iterable[str]:
     from hsadc.config.store import read_text
 
-    return (sys.stdin.read() if str(file) == "-" else read_text(file)).split("\n")
+    return _input() if str(file) == "-" else read_text(file).split("\n")
+
+
+def _input() -> Iterable[str]:
+    """The lines of standard input as they come; one that is longer than any may be comes in parts, and the first is refused."""
+    from hsadc.cli.batch import LINE_LIMIT
+
+    if sys.stdin is None:  # closed by whoever started this
+        raise HsadcError("standard input is closed")
+    return iter(partial(sys.stdin.readline, LINE_LIMIT + 2), "")
 
 
 def _shell(options: argparse.Namespace) -> int:
     from hsadc.cli.batch import run_batch
     from hsadc.cli.local import open_shell
 
-    with open_shell(options.state_dir, batch=not sys.stdin.isatty(), write=_write) as shell:
-        if not sys.stdin.isatty():
-            return run_batch(shell, (line.rstrip("\r\n") for line in sys.stdin), _write)
+    terminal = sys.stdin is not None and sys.stdin.isatty()
+    lines = () if terminal else _input()
+    with open_shell(options.state_dir, batch=not terminal, write=_write) as shell:
+        if not terminal:
+            return run_batch(shell, lines, _write)
         from hsadc.cli.console import run_console
 
         run_console(shell)

@@ -49,11 +49,12 @@ def split_pipes(modes: Sequence[Node], line: str) -> tuple[str, ...]:
     """
     if "|" not in line:
         return (line,)
-    bars = [m.start() for m in _BAR.finditer(line) if m["alone"]]
+    anywhere = [m for m in _BAR.finditer(line) if m.lastgroup]
+    bars = [m.start() for m in anywhere if m["alone"]]
     if not (bars and shows(modes, line[: bars[0]])):
-        anywhere = [m.start() for m in _BAR.finditer(line) if m.lastgroup]
-        first = next((at for at in anywhere if shows(modes, line[:at])), None)
-        if first is None or _rule(modes, line) is not None:
+        # Of those without blanks only the first is looked at: a line full of bars must not take minutes.
+        first = anywhere[0].start() if anywhere else 0
+        if not shows(modes, line[:first]) or _rule(modes, line) is not None:
             return (line,)
         bars = [first, *(at for at in bars if at > first)]
     starts = [0, *(at + 1 for at in bars)]

@@ -13,7 +13,7 @@ from hsadc.cli.commands import COMMANDS
 from hsadc.cli.configuration import COMMITS
 from hsadc.cli.logins import Logins
 from hsadc.cli.pipe import Pipeline, read_pipeline, split_pipes
-from hsadc.cli.shell import CONSOLE, Choice, Completion, Login, Reply
+from hsadc.cli.shell import CONSOLE, Choice, Completion, Login, Reply, holds_secret
 from hsadc.cli.show.shown import Shown
 from hsadc.config.commit import Device
 from hsadc.config.edits import Edit, Edits
@@ -146,7 +146,7 @@ class Session:
         except HsadcError as e:
             return Reply((*printed, f"% Error: {e}"), ok=False)
         except Exception:
-            log.exception("a bug: '%s ...' failed", " ".join(line.split()[:2]))  # not the whole line: it may hold a password
+            log.exception("a bug: '%s ...' failed", "password" if holds_secret(line) else " ".join(line.split()[:2]))
             return Reply((*printed, "% Error: internal error, the log has the details; nothing else was done"), ok=False)
 
     def _run(self, line: str) -> Iterator[str]:

@@ -32,8 +32,7 @@ from asyncssh import (
 )
 from asyncssh.misc import MaybeAwait
 
-FILE_BYTES = 64 << 20
-"""The largest file that can be put here: a configuration of this size has about two million lines."""
+from hsadc.config.store import SIZE_LIMIT_BYTES
 
 _PLAIN_FILES = "here are plain files only"
 _MODE = 0o600  # configurations hold password hashes
@@ -185,5 +184,5 @@ def _resize(file: bytes | int, attrs: SFTPAttrs) -> None:
 
 
 def _check_size(size: int) -> None:
-    if size > FILE_BYTES:
-        raise SFTPFailure(f"the file is larger than {FILE_BYTES >> 20} MiB")
+    if size > SIZE_LIMIT_BYTES:
+        raise SFTPFailure(f"the file is larger than {SIZE_LIMIT_BYTES >> 20} MiB")

@@ -76,7 +76,7 @@ class Login:
 CONSOLE = Login()
 """Somebody on this machine."""
 
-_SECRET = re.compile(r"\bpas", re.IGNORECASE)  # `password`, however short
+_SECRET = re.compile(r"\bpas|^\s*(?:no\s+)?pa?\s", re.IGNORECASE)  # `password`, however short
 
 
 def holds_secret(line: str) -> bool:

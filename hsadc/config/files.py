@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from hsadc.config.store import FOLDER_MODE, read_text, refusal, remove, write_text
+from hsadc.config.store import FOLDER_MODE, SIZE_LIMIT_BYTES, read_text, refusal, remove, write_text
 from hsadc.errors import ConfigError, DanglingReference
 
-SIZE_LIMIT_BYTES = 64 << 20
 _NAME = re.compile(r"[^./\x00-\x1f\x7f-\x9f\ud800-\udfff][^/\x00-\x1f\x7f-\x9f\ud800-\udfff]{0,62}")
 
 

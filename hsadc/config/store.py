@@ -10,6 +10,8 @@ from hsadc.errors import ApplyError, ConfigError
 
 MODE = 0o600  # configurations hold password hashes
 FOLDER_MODE = 0o700
+SIZE_LIMIT_BYTES = 64 << 20
+"""The largest file: a configuration of this size has about two million lines."""
 
 
 def write_text(path: Path, text: str) -> None:
@@ -76,12 +78,15 @@ def read_text(path: Path) -> str:
     """The text of a configuration file.
 
     Raises:
-        ConfigError: it cannot be read, or is not UTF-8 text.
+        ConfigError: it cannot be read, is too large, or is not UTF-8 text.
     """
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(SIZE_LIMIT_BYTES + 1)  # a device such as /dev/zero has no end
     except OSError as e:
         raise ConfigError(str(path), e.strerror or str(e)) from e
+    if len(data) > SIZE_LIMIT_BYTES:
+        raise ConfigError(str(path), f"it has more than {SIZE_LIMIT_BYTES} bytes")
     try:
         return data.decode("utf-8").removeprefix("\ufeff")  # editors of other systems begin a file with a byte order mark
     except UnicodeDecodeError as e:

@@ -116,6 +116,10 @@ def test_a_bug_in_a_session_is_logged_and_ends_only_this_session(daemon, path, c
         (b"[1]\n", "not a message that the device understands"),
         (b"\xff\xfe\n", "not a message that the device understands"),
         (b"x" * (1 << 20) + b"xx\n", "not a message that the device understands"),
+        (b"[" * 100000 + b"\n", "not a message that the device understands"),
+        (b'{"call": "open"}\n{"call": "run", "line": "", "columns": "x"}\n', "not a message that the device understands"),
+        (b'{"call": "open"}\n{"call": "run", "line": "", "columns": 1e999}\n', "not a message that the device understands"),
+        (b'{"call": "open"}\n{"call": "run", "line": ["show version"]}\n', "not a message that the device understands"),
         (b'{"call": "open"}\n{"call": "__class__"}\n', "does not know the call '__class__'"),
     ],
 )

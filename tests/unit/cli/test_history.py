@@ -36,7 +36,11 @@ class TestHistory:
         assert [f.name for f in file.parent.iterdir()] == ["ops"]
 
     @pytest.mark.parametrize(
-        "line", ["", "  ", "password secret", "PASS secret", "admin user x pas", "a\x1bb", "a\nb", "x" * 4097]
+        "line",
+        [
+            *("", "  ", "a\x1bb", "a\nb", "x" * 4097),
+            *("password secret", "PASS secret", "admin user x pas", "p secret", "  PA secret", "no p secret"),
+        ],
     )
     def test_what_is_not_kept(self, file, line):
         history = History(file)

@@ -28,6 +28,11 @@ def hsadc(*arguments, stdin=""):
     return subprocess.run(command, input=stdin, capture_output=True, timeout=60)
 
 
+def as_run(arguments, **streams):
+    """Run the program to its end with streams of its own."""
+    return subprocess.run([sys.executable, "-m", "hsadc", *arguments], stderr=subprocess.PIPE, timeout=60, **streams)
+
+
 def one_line(text):
     (line,) = text.splitlines()
     return line
@@ -315,6 +320,29 @@ class TestExec:
         for done in (self.run(daemon, "-f", "-", stdin=b"hostname \xff\n"), self.run(daemon, "-c", b"show \xff")):
             assert (done.returncode, done.stderr) == (1, b"")
             assert b"cannot be part of a configuration: is this a text file?" in done.stdout
+
+    def test_input_that_has_no_end_is_not_read_to_its_end(self, start):
+        daemon = start()
+        with open("/dev/zero", "rb") as endless:
+            for command in (["exec", "-f", "-"], []):
+                done = as_run(["--state-dir", str(daemon.state), *command], stdin=endless, stdout=subprocess.PIPE)
+                assert (done.returncode, done.stderr) == (1, b"")
+                assert done.stdout == b"line 1: % Error: the line is longer than 65536 characters\n"
+
+
+class TestStreams:
+    """What whoever starts the program makes of its input and output."""
+
+    def test_output_that_takes_nothing(self):
+        with open("/dev/full", "wb") as full:
+            done = as_run(["check", str(SAMPLE)], stdout=full)
+        assert (done.returncode, done.stderr) == (1, b"hsadc: standard output: No space left on device\n")
+
+    @pytest.mark.parametrize("command", [["exec", "-f", "-"], []])
+    def test_closed_input(self, start, command):
+        daemon = start()
+        done = as_run(["--state-dir", str(daemon.state), *command], preexec_fn=lambda: os.close(0))
+        assert (done.returncode, done.stderr) == (1, b"hsadc: standard input is closed\n")
 
 
 class TestShell:

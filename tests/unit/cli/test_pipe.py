@@ -8,11 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hsadc.cli import pipe
 from hsadc.cli.pipe import read_pipeline, split_pipes
 from hsadc.cli.search import LONGEST
 from hsadc.cli.session import Session
 from hsadc.cli.shell import Completion, Login
 from hsadc.syntax.grammar import load_grammar
+from hsadc.syntax.match import match_in
 from tests.unit.config.memory import FULL, MemoryDataplane, adc, configure
 
 ROOTS = load_grammar().roots
@@ -87,6 +89,13 @@ class TestSplit:
         assert len(split_pipes(modes, "description a | include b")) == 1
         assert len(split_pipes(modes, "do show version | include b")) == 2
         assert len(split_pipes(modes, "show version | include b")) == 2
+
+    @pytest.mark.parametrize("line", ["|" * 60000, "x " + "| " * 30000, "show " + "|" * 60000, "save " + "a | b|c " * 9000])
+    def test_a_line_full_of_bars_is_looked_up_a_few_times_and_not_at_each_bar(self, line, monkeypatch):
+        looked_up = []
+        monkeypatch.setattr(pipe, "match_in", lambda modes, text, read: looked_up.append(text) or match_in(modes, text, read))
+        assert split_pipes(EXEC, line) == (line,)
+        assert len(looked_up) <= 3
 
     @given(st.lists(st.sampled_from(["show", "version", "|", " ", '"', "a", "\\", "\t", "include", "隧"])).map("".join))
     def test_every_part_stands_where_it_stood(self, line):

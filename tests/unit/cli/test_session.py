@@ -257,6 +257,13 @@ class TestErrors:
         assert "show running-config" in record.getMessage()
         run(session, "show version")
 
+    def test_the_log_of_a_bug_has_no_password(self, session, monkeypatch, caplog):
+        run(session, "configure", "admin user ops")
+        monkeypatch.setattr("hsadc.syntax.password.hash_password", lambda _: 1 / 0)
+        assert refused(session, "p secret")
+        (record,) = caplog.records
+        assert "secret" not in record.getMessage()
+
 
 class TestSave:
     @pytest.mark.parametrize("line", ["save", "save all", "save before the change", "write memory", "copy run start", "write"])

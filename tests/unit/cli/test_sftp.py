@@ -96,7 +96,7 @@ def test_what_is_no_plain_file_is_not_there(talk, tmp_path):
 
 
 def test_one_that_is_too_large_is_removed(talk, tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(sftp, "FILE_BYTES", 1000)
+    monkeypatch.setattr(sftp, "SIZE_LIMIT_BYTES", 1000)
 
     async def conversation(client) -> None:
         await write(client, "fits", "x" * 1000)

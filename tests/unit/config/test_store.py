@@ -137,3 +137,9 @@ def test_what_cannot_be_read(tmp_path, name, data, message):
 def test_a_byte_order_mark_is_not_text(path):
     path.write_bytes(b"\xef\xbb\xbfhostname a\n")
     assert read_text(path) == "hostname a\n"
+
+
+@pytest.mark.parametrize("file", ["/dev/zero", "/dev/urandom"])
+def test_what_has_no_end_is_not_read_to_its_end(file):
+    with pytest.raises(ConfigError, match=f"^{file}: it has more than 67108864 bytes$"):
+        read_text(Path(file))
