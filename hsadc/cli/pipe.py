@@ -11,6 +11,7 @@ from hsadc.cli.search import Test, make_test
 from hsadc.errors import BadValue, CommandError
 from hsadc.syntax.match import match, match_in, understand
 from hsadc.syntax.nodes import Command, Form, Node
+from hsadc.syntax.values import NAME_LENGTH
 from hsadc.syntax.words import column_of
 
 _BAR = re.compile(r'(?<!\S)"(?:[^"\\]|\\.)*"(?=\s|$)|(?<!\S)"[^"]*$|(?P<alone>(?<=\s)\|(?=\s|$))|(?P<glued>\|)')
@@ -51,28 +52,34 @@ def split_pipes(modes: Sequence[Node], line: str) -> tuple[str, ...]:
         return (line,)
     bars = [m.start() for m in _BAR.finditer(line) if m["alone"]]
     if not (bars and shows(modes, line[: bars[0]])):
-        anywhere = [m.start() for m in _BAR.finditer(line) if m.lastgroup]
-        first = next((at for at in anywhere if shows(modes, line[:at])), None)
-        if first is None or _rule(modes, line) is not None:
+        first = _glued(modes, line)
+        if first is None:
             return (line,)
         bars = [first, *(at for at in bars if at > first)]
     starts = [0, *(at + 1 for at in bars)]
     return tuple(" " * start + line[start:end] for start, end in zip(starts, [*bars, len(line)], strict=True))
 
 
+def _glued(modes: Sequence[Node], line: str) -> int | None:
+    """Where the first bar stands that ends a command that shows something, in a line that is no command as a whole."""
+    try:
+        match_in(modes, line, understand)
+    except CommandError as e:
+        # No command ends behind the wrong word, or further in it than a name is long; each bar of a long line would take minutes.
+        end = e.column + NAME_LENGTH + 1
+        bars = (m.start() for m in _BAR.finditer(line, 0, end) if m.lastgroup)
+        return next((at for at in bars if shows(modes, line[:at])), None)
+    return None
+
+
 def shows(modes: Sequence[Node], head: str) -> bool:
     """Whether this is the whole of a command that shows something."""
-    return (_rule(modes, head) or "").startswith("show_")
-
-
-def _rule(modes: Sequence[Node], line: str) -> str | None:
-    """The rule of a whole command; None when it is none."""
     try:
-        form = match_in(modes, line, understand)[1][0]
+        form = match_in(modes, head, understand)[1][0]
     except CommandError:
-        return None
+        return False
     inner = form.slots[0] if form.name == "do_exec" else form
-    return inner.name if isinstance(inner, Form) else None
+    return isinstance(inner, Form) and inner.name.startswith("show_")
 
 
 def read_pipeline(root: Node, stages: Sequence[str]) -> Pipeline:

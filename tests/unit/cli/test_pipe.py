@@ -8,11 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hsadc.cli import pipe
 from hsadc.cli.pipe import read_pipeline, split_pipes
 from hsadc.cli.search import LONGEST
 from hsadc.cli.session import Session
 from hsadc.cli.shell import Completion, Login
 from hsadc.syntax.grammar import load_grammar
+from hsadc.syntax.match import match_in
 from tests.unit.config.memory import FULL, MemoryDataplane, adc, configure
 
 ROOTS = load_grammar().roots
@@ -87,6 +89,15 @@ class TestSplit:
         assert len(split_pipes(modes, "description a | include b")) == 1
         assert len(split_pipes(modes, "do show version | include b")) == 2
         assert len(split_pipes(modes, "show version | include b")) == 2
+
+    @pytest.mark.parametrize(
+        "line", ["x" + "|" * 5000, "show |a" + "|a" * 5000, "show tunnel gre x" + "|" * 5000, "description" + " |a" * 5000]
+    )
+    def test_a_line_of_bars_is_not_read_again_for_each_of_them(self, line, monkeypatch):
+        read = []
+        monkeypatch.setattr(pipe, "match_in", lambda *given: read.append(given) or match_in(*given))
+        split_pipes(EXEC, line)
+        assert len(read) < 200
 
     @given(st.lists(st.sampled_from(["show", "version", "|", " ", '"', "a", "\\", "\t", "include", "隧"])).map("".join))
     def test_every_part_stands_where_it_stood(self, line):
