@@ -13,7 +13,7 @@ from hsadc.cli.commands import COMMANDS
 from hsadc.cli.configuration import COMMITS
 from hsadc.cli.logins import Logins
 from hsadc.cli.pipe import Pipeline, read_pipeline, split_pipes
-from hsadc.cli.shell import CONSOLE, Choice, Completion, Login, Reply
+from hsadc.cli.shell import CONSOLE, Choice, Completion, Login, Reply, holds_secret
 from hsadc.cli.show.shown import Shown
 from hsadc.config.commit import Device
 from hsadc.config.edits import Edit, Edits
@@ -28,6 +28,7 @@ from hsadc.syntax.nodes import Command, Node
 log = logging.getLogger(__name__)
 
 HOSTNAME_SHOWN = 16
+_LINE_LOGGED = 200
 _PROMPTS = {
     "admin_user": "admin",
     "gre_tunnel": "tunnel-gre",
@@ -146,7 +147,7 @@ class Session:
         except HsadcError as e:
             return Reply((*printed, f"% Error: {e}"), ok=False)
         except Exception:
-            log.exception("a bug: '%s ...' failed", " ".join(line.split()[:2]))  # not the whole line: it may hold a password
+            log.exception("a bug: %r failed", "a line with a password" if holds_secret(line) else line[:_LINE_LOGGED])
             return Reply((*printed, "% Error: internal error, the log has the details; nothing else was done"), ok=False)
 
     def _run(self, line: str) -> Iterator[str]:

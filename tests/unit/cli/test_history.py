@@ -36,7 +36,20 @@ class TestHistory:
         assert [f.name for f in file.parent.iterdir()] == ["ops"]
 
     @pytest.mark.parametrize(
-        "line", ["", "  ", "password secret", "PASS secret", "admin user x pas", "a\x1bb", "a\nb", "x" * 4097]
+        "line",
+        [
+            "",
+            "  ",
+            "password secret",
+            "PASS secret",
+            " p secret",
+            "pa secret",
+            "do p secret",
+            "admin user x pas",
+            "a\x1bb",
+            "a\nb",
+            "x" * 4097,
+        ],
     )
     def test_what_is_not_kept(self, file, line):
         history = History(file)

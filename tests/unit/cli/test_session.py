@@ -257,6 +257,14 @@ class TestErrors:
         assert "show running-config" in record.getMessage()
         run(session, "show version")
 
+    @pytest.mark.parametrize("word", ["password", "p"])
+    def test_no_log_has_a_password(self, session, device, caplog, monkeypatch, word):
+        run(session, "configure", "admin user x")
+        monkeypatch.setattr(device, "commit", lambda *_: 1 / 0)
+        refused(session, f"{word} hunter2")
+        assert "ZeroDivisionError" in caplog.text
+        assert "hunter2" not in caplog.text
+
 
 class TestSave:
     @pytest.mark.parametrize("line", ["save", "save all", "save before the change", "write memory", "copy run start", "write"])
