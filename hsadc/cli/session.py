@@ -48,7 +48,7 @@ class Session:
         page_length: lines on a page; None follows the window, 0 turns paging off.
         prompt_blank: True puts a blank behind the prompt.
         page_width: cells that a line of a table may take; None follows the window, 0 cuts nothing.
-        closed: True after `exit` in exec mode.
+        closed: True after `exit` in exec mode, and after the login's end.
         author: the session, as the one that changes the configuration.
         edits: its lines that are not in force yet.
         since: when it began.
@@ -132,6 +132,7 @@ class Session:
 
     def close(self) -> None:
         """The login has ended, however: what is not committed is forgotten, and others may change the configuration."""
+        self.closed = True
         self.edits.discard()
 
     def _reply(self, line: str, work: Callable[[], Iterable[str]]) -> Reply:

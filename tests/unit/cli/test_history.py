@@ -132,6 +132,9 @@ class TestLogins:
     def test_who_is_online(self, login):
         logins = login("ops", via="ssh", host="10.0.0.7").logins
         first, second = login("root"), login("ops", via="ssh", host="10.0.0.7")
+        cut_off = login("ops")
+        assert logins.online() == [first, second, cut_off]
+        cut_off.close()
         assert logins.online() == [first, second]
         second.run("exit")
         assert logins.online() == [first]
