@@ -171,6 +171,15 @@ class TestFiles:
         assert (device.running.hostname, shut(device), "spare" in device.running.gre_tunnel) == ("core", True, False)
         assert device.running.virtual_server
 
+    @pytest.mark.parametrize("line", ["copy startup-config running-config", "copy st run"])
+    def test_so_are_those_of_the_startup_config(self, session, device, line):
+        device.archive.save(Saved("interface ethernet0/1\n  shutdown\nexit\n", device.clock.now(), "x"))
+        before = device.running
+        assert run(session, line) == ["Committed: 1 line added, 0 removed"]
+        assert shut(device)
+        assert device.running.virtual_server is before.virtual_server
+        assert device.files.names() == []
+
     @pytest.mark.parametrize(
         "line", ["copy x.cfg running-config", "configure replace x.cfg", "configure replace x.cfg revert timer 5"]
     )
@@ -303,7 +312,15 @@ class TestTransaction:
         assert (reply.ok, device.running.hostname) == (False, "edge")
         assert "is locked by admin (ssh 10.0.0.7)" in reply.lines[0]
 
-    @pytest.mark.parametrize("line", ["configure replace x.cfg", "copy x.cfg running-config", "rollback configuration startup"])
+    @pytest.mark.parametrize(
+        "line",
+        [
+            "configure replace x.cfg",
+            "copy x.cfg running-config",
+            "copy startup-config running-config",
+            "rollback configuration startup",
+        ],
+    )
     def test_what_replaces_all_has_no_place_in_it(self, session, device, line):
         device.files.write("x.cfg", "hostname x\n")
         run(session, "save", "exec configuration start", *SHUT)
@@ -373,6 +390,7 @@ class TestTransaction:
         ("exec configuration start", *SHUT, "exec configuration commit"),
         ("exec configuration start", *SHUT, "commit confirmed 5"),
         ("copy change.cfg running-config",),
+        ("copy startup-config running-config",),
         ("configure replace whole.cfg",),
         ("configure replace whole.cfg force revert timer 5",),
         ("rollback configuration startup",),
