@@ -45,8 +45,12 @@ def do_copy_startup_config(session: Session, file: str) -> Iterable[str]:
 
 def do_copy_file(session: Session, file: str) -> Iterable[str]:
     """Carry out a file's lines on the configuration in force, as one transaction."""
-    text, grammar = session.device.files.read(file), session.device.grammar
-    return _change(session, lambda running: checked(grammar, file, text, running), f"lines of file {file}")
+    return _merge(session, session.device.files.read(file), file)
+
+
+def do_merge_startup_config(session: Session) -> Iterable[str]:
+    """As `do_copy_file` with the startup-config."""
+    return _merge(session, session.device.archive.saved_startup().text, "startup-config")
 
 
 def do_replace_configuration(session: Session, file: str, minutes: int | None = None) -> Iterable[str]:
@@ -127,6 +131,11 @@ def do_commit_confirmed(session: Session, minutes: int) -> Iterable[str]:
 def _write(session: Session, file: str, text: str) -> Iterable[str]:
     session.device.files.write(file, text)
     return (f'{number_of(text.count(chr(10)), "line")} written to file "{file}"',)
+
+
+def _merge(session: Session, text: str, source: str) -> Iterable[str]:
+    grammar = session.device.grammar
+    return _change(session, lambda running: checked(grammar, source, text, running), f"lines of {source}")
 
 
 def _rollback(session: Session, text: str, source: str) -> Iterable[str]:

@@ -28,6 +28,7 @@ from hsadc.syntax.nodes import Command, Node
 log = logging.getLogger(__name__)
 
 HOSTNAME_SHOWN = 16
+_LINE_LOGGED = 200
 _PROMPTS = {
     "admin_user": "admin",
     "gre_tunnel": "tunnel-gre",
@@ -47,7 +48,7 @@ class Session:
         page_length: lines on a page; None follows the window, 0 turns paging off.
         prompt_blank: True puts a blank behind the prompt.
         page_width: cells that a line of a table may take; None follows the window, 0 cuts nothing.
-        closed: True after `exit` in exec mode.
+        closed: True after `exit` in exec mode, and after the login's end.
         author: the session, as the one that changes the configuration.
         edits: its lines that are not in force yet.
         since: when it began.
@@ -131,6 +132,7 @@ class Session:
 
     def close(self) -> None:
         """The login has ended, however: what is not committed is forgotten, and others may change the configuration."""
+        self.closed = True
         self.edits.discard()
 
     def _reply(self, line: str, work: Callable[[], Iterable[str]]) -> Reply:
@@ -146,7 +148,7 @@ class Session:
         except HsadcError as e:
             return Reply((*printed, f"% Error: {e}"), ok=False)
         except Exception:
-            log.exception("a bug: '%s ...' failed", "password" if holds_secret(line) else " ".join(line.split()[:2]))
+            log.exception("a bug: %r failed", "a line with a password" if holds_secret(line) else line[:_LINE_LOGGED])
             return Reply((*printed, "% Error: internal error, the log has the details; nothing else was done"), ok=False)
 
     def _run(self, line: str) -> Iterator[str]:

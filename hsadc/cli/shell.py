@@ -76,11 +76,11 @@ class Login:
 CONSOLE = Login()
 """Somebody on this machine."""
 
-_SECRET = re.compile(r"\bpas|^\s*(?:no\s+)?pa?\s", re.IGNORECASE)  # `password`, however short
+_SECRET = re.compile(r"\bp(?:a?\b|as)", re.IGNORECASE)  # `password`, however short or misspelt
 
 
 def holds_secret(line: str) -> bool:
-    """Whether a line may hold a password: no history keeps it."""
+    """Whether a line may hold a password: no history keeps it, and no log."""
     return _SECRET.search(line) is not None
 
 

@@ -222,7 +222,8 @@ class Device:
         """
         if kind in SECTIONS:
             known = list(getattr(config or self.running, kind))
-            return known + [p for p in self._ports() if kind == "ethernet" and p not in known]
+            # Only where it matters: the kernel is asked, at each key stroke.
+            return known + [p for p in self._ports() if p not in known] if kind == "ethernet" else known
         if kind == "file":
             return self.files.names()
         if kind == "backup":

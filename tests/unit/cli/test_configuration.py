@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from hsadc.config.saved import Saved
 from tests.unit.cli.operators import SHUT, data, refused, run, shut
 from tests.unit.config.memory import configure
 
@@ -110,6 +111,15 @@ class TestFiles:
         assert run(session, "copy change.cfg running-config") == ["Committed: 2 lines added, 3 removed"]
         assert (device.running.hostname, shut(device), "spare" in device.running.gre_tunnel) == ("core", True, False)
         assert device.running.virtual_server
+
+    @pytest.mark.parametrize("line", ["copy startup-config running-config", "copy st run"])
+    def test_so_are_those_of_the_startup_config(self, session, device, line):
+        device.archive.save(Saved("interface ethernet0/1\n  shutdown\nexit\n", device.clock.now(), "x"))
+        before = device.running
+        assert run(session, line) == ["Committed: 1 line added, 0 removed"]
+        assert shut(device)
+        assert device.running.virtual_server is before.virtual_server
+        assert device.files.names() == []
 
     @pytest.mark.parametrize(
         "line", ["copy x.cfg running-config", "configure replace x.cfg", "configure replace x.cfg revert timer 5"]

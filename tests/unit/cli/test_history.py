@@ -38,8 +38,18 @@ class TestHistory:
     @pytest.mark.parametrize(
         "line",
         [
-            *("", "  ", "a\x1bb", "a\nb", "x" * 4097),
-            *("password secret", "PASS secret", "admin user x pas", "p secret", "  PA secret", "no p secret"),
+            "",
+            "  ",
+            "password secret",
+            "PASS secret",
+            " p secret",
+            "pa secret",
+            "do p secret",
+            "no p secret",
+            "admin user x pas",
+            "a\x1bb",
+            "a\nb",
+            "x" * 4097,
         ],
     )
     def test_what_is_not_kept(self, file, line):
@@ -123,6 +133,9 @@ class TestLogins:
     def test_who_is_online(self, login):
         logins = login("ops", via="ssh", host="10.0.0.7").logins
         first, second = login("root"), login("ops", via="ssh", host="10.0.0.7")
+        cut_off = login("ops")
+        assert logins.online() == [first, second, cut_off]
+        cut_off.close()
         assert logins.online() == [first, second]
         second.run("exit")
         assert logins.online() == [first]

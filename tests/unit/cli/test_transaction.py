@@ -103,7 +103,15 @@ class TestTransaction:
         assert (reply.ok, device.running.hostname) == (False, "edge")
         assert "is locked by admin (ssh 10.0.0.7)" in reply.lines[0]
 
-    @pytest.mark.parametrize("line", ["configure replace x.cfg", "copy x.cfg running-config", "rollback configuration startup"])
+    @pytest.mark.parametrize(
+        "line",
+        [
+            "configure replace x.cfg",
+            "copy x.cfg running-config",
+            "copy startup-config running-config",
+            "rollback configuration startup",
+        ],
+    )
     def test_what_replaces_all_has_no_place_in_it(self, session, device, line):
         device.files.write("x.cfg", "hostname x\n")
         run(session, "save", "exec configuration start", *SHUT)
@@ -173,6 +181,7 @@ class TestTransaction:
         ("exec configuration start", *SHUT, "exec configuration commit"),
         ("exec configuration start", *SHUT, "commit confirmed 5"),
         ("copy change.cfg running-config",),
+        ("copy startup-config running-config",),
         ("configure replace whole.cfg",),
         ("configure replace whole.cfg force revert timer 5",),
         ("rollback configuration startup",),

@@ -313,6 +313,12 @@ def test_the_names_that_exist(device):
     assert list(device.names("device")) == ["eth0", "eth1", "br0"]
 
 
+def test_the_kernel_is_asked_for_its_own_names_alone(device, plane, monkeypatch):
+    configure(device, FULL)
+    monkeypatch.setattr(plane, "inventory", lambda: 1 / 0)
+    assert list(device.names("gre_tunnel")) == ["隧道", "spare"]
+
+
 def test_a_commit_that_comes_after_the_stop_is_refused(device, plane):
     device.stop()
     with pytest.raises(ApplyError, match="the device is stopping; nothing was changed"):
