@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 from hsadc.dataplane.address import AddressDriver
+from hsadc.dataplane.driver import Driver
 from hsadc.dataplane.haproxy import HaproxyDriver
 from hsadc.dataplane.haproxy_statistics import VirtualServerStatistics
 from hsadc.dataplane.haproxy_supervisor import HaproxyState, Supervisor
@@ -22,6 +25,8 @@ from hsadc.dataplane.tunnel import TunnelState, broken
 from hsadc.errors import Unsupported
 from hsadc.intent.compile import Intent
 from hsadc.intent.inventory import Inventory
+
+_KINDS = tuple(f.name for f in fields(Intent))
 
 
 class Dataplane:
@@ -61,8 +66,8 @@ class Dataplane:
     def apply(self, intent: Intent) -> Outcome:
         """Make the machine so, and watch over it; what an earlier run left behind is adopted, repaired or removed.
 
-        What is in force already costs nothing, so that lines which only prepare something (half a virtual server, a description)
-        take effect at the speed of typing and pasting.
+        What is in force already costs little, so that pasted lines take effect at the speed of pasting: only those kinds of
+        objects are looked at that the intent changes, or that may depend on what it changes. `repair` looks at all.
 
         Raises:
             ApplyError: a step failed, and the machine is as before.
@@ -73,9 +78,18 @@ class Dataplane:
         with asking("start to watch"):
             self._mirror.start_watching()
             self._supervisor.start()
-        outcome = self._reconcile(intent)
+        kinds = self._touched(intent) if self._applied else _KINDS
+        self._applied = False  # should it fail half way, the next one looks at everything
+        outcome = self._reconcile(intent, kinds)
         self._intent, self._applied = intent, True
         return outcome
+
+    def _touched(self, intent: Intent) -> Sequence[str]:
+        """The kinds of objects that differ from those in force, and those that may depend on them: all later ones."""
+        changed = [kind for kind in _KINDS if getattr(intent, kind) != getattr(self._intent, kind)]
+        first = next((kind for kind in changed if kind != "routes"), None)  # on routes nothing depends
+        later = _KINDS[_KINDS.index(first) :] if first is not None else ()
+        return [kind for kind in _KINDS if kind in changed or kind in later]
 
     def repair(self) -> Outcome:
         """Make again what somebody has taken apart by hand.
@@ -97,21 +111,20 @@ class Dataplane:
             self._supervisor.stop()
             self._mirror.stop()
 
-    def _reconcile(self, intent: Intent) -> Outcome:
+    def _reconcile(self, intent: Intent, kinds: Sequence[str] = _KINDS) -> Outcome:
         with asking("open a netlink socket"):
             netlink = Netlink()
         with netlink:
-            return reconcile(
-                [
-                    (LinkDriver(netlink, self._originals), intent.links),
-                    (AddressDriver(netlink), intent.addresses),
-                    (RouteDriver(netlink), intent.routes),
-                    (self._mirror.tunnels, intent.tunnels),
-                    (self._mirror.rules, intent.rules),
-                    (self._mirror.taps, intent.taps),
-                    (self._haproxy, intent.haproxy),
-                ]
-            )
+            drivers: Mapping[str, Driver[Any]] = {
+                "links": LinkDriver(netlink, self._originals),
+                "addresses": AddressDriver(netlink),
+                "routes": RouteDriver(netlink),
+                "tunnels": self._mirror.tunnels,
+                "rules": self._mirror.rules,
+                "taps": self._mirror.taps,
+                "haproxy": self._haproxy,
+            }
+            return reconcile([(drivers[kind], getattr(intent, kind)) for kind in kinds])
 
     def warnings(self) -> list[str]:
         """What is in force but does not work now, a line each."""

@@ -6,7 +6,8 @@ import socket
 import subprocess
 import sys
 from contextlib import contextmanager
-from ipaddress import IPv4Address
+from dataclasses import replace
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from hsadc.dataplane.reconcile import Outcome
 from hsadc.errors import ApplyError
 from hsadc.intent.compile import Intent
 from hsadc.intent.mirror import TunnelIntent
+from hsadc.intent.route import RouteIntent
 
 pytestmark = pytest.mark.netns
 
@@ -120,5 +122,24 @@ def test_a_tunnel_that_somebody_took_apart_is_down_until_it_is_repaired(net, tmp
         assert dataplane.apply(intent) == Outcome()
         assert dataplane.repair().created == 1
         assert "gone" not in dataplane.tunnel_state("tunnel1").reason
+    finally:
+        dataplane.stop()
+
+
+def test_only_what_a_change_may_touch_is_looked_at(net, tmp_path):
+    net.ip("link set eth0 up")
+    net.ip("addr add 10.1.0.1/24 dev eth0")
+    tunnel = TunnelIntent("tunnel1", "eth0", IPv4Address("10.1.0.1"), IPv4Address("10.1.0.9"))
+    route = RouteIntent(IPv4Network("10.20.0.0/16"), IPv4Address("10.1.0.254"), None, 1)
+    dataplane = Dataplane(tmp_path)
+    dataplane.apply(Intent(tunnels=(tunnel,)))
+    try:
+        subprocess.run(["ip", "link", "del", "hsadc-tun1"], check=True)
+        assert dataplane.apply(Intent(tunnels=(tunnel,), routes=(route,))) == Outcome(created=1)
+        with pytest.raises(ApplyError, match="network is unreachable"):
+            dataplane.apply(Intent(tunnels=(tunnel,), routes=(replace(route, gateway=IPv4Address("10.99.0.1")),)))
+        assert dataplane.apply(Intent(tunnels=(tunnel,), routes=(route,))) == Outcome(created=1), (
+            "after a failure it looks at all"
+        )
     finally:
         dataplane.stop()
