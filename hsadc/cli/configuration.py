@@ -105,10 +105,8 @@ def do_rollback_transaction(session: Session) -> Iterable[str]:
 
 def do_clear_lock(session: Session) -> Iterable[str]:
     """End another session's transaction."""
-    if (transaction := session.device.lock.transaction) is None:
-        raise ConfigError("", "no session is in a transaction")
-    session.device.end(transaction, session.author)
-    return (f"The transaction of {transaction.author} is ended, its lines are not in force",)
+    author = session.device.clear_lock(session.author)
+    return (f"The transaction of {author} is ended, its lines are not in force",)
 
 
 def do_commit(session: Session) -> Iterable[str]:

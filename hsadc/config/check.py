@@ -12,7 +12,7 @@ from hsadc.config.validate import validate
 from hsadc.errors import CommandError, WrongFile
 from hsadc.model.config import Config
 from hsadc.syntax.grammar import Grammar
-from hsadc.syntax.load import load
+from hsadc.syntax.load import MOST_MISTAKES, load
 from hsadc.syntax.width import blank
 
 SHOWN = 160
@@ -57,7 +57,10 @@ def check_file(grammar: Grammar, path: Path) -> list[Finding]:
     Raises:
         ConfigError: the file cannot be read, or is not text.
     """
-    return _check(grammar, str(path), read_text(path), Config())[1]
+    findings = _check(grammar, str(path), read_text(path), Config())[1]
+    if len(findings) == MOST_MISTAKES:
+        findings.append(Finding(str(path), 0, 0, f"these are the first {MOST_MISTAKES} mistakes, there may be more"))
+    return findings
 
 
 def checked(grammar: Grammar, source: str, text: str, base: Config | None = None) -> Config:

@@ -22,7 +22,7 @@ from hsadc.config.running import Committed, Running
 from hsadc.config.saved import Saved
 from hsadc.dataplane.dataplane import Dataplane
 from hsadc.dataplane.reconcile import Outcome
-from hsadc.errors import ApplyError
+from hsadc.errors import ApplyError, ConfigError
 from hsadc.model.config import SECTIONS, Config
 from hsadc.syntax.grammar import Grammar
 from hsadc.syntax.render import Renderer
@@ -131,12 +131,24 @@ class Device:
             self.lock.transaction = Transaction(author, self.clock.now())
             return self.lock.transaction
 
-    def end(self, transaction: Transaction, by: Author | None = None) -> None:
-        """Others may change the configuration again; `by` is who takes it from the transaction's author."""
+    def end(self, transaction: Transaction) -> None:
+        """Others may change the configuration again."""
         with self._mutex:
-            transaction.ended_by = by
             if self.lock.transaction is transaction:
                 self.lock.transaction = None
+
+    def clear_lock(self, by: Author) -> Author:
+        """Take the configuration from whoever is in a transaction, for good; who that was.
+
+        Raises:
+            ConfigError: nobody is.
+        """
+        with self._mutex:
+            if (transaction := self.lock.transaction) is None:
+                raise ConfigError("", "no session is in a transaction")
+            transaction.ended_by, self.lock.transaction = by, None
+        log.info("the transaction of %s was ended by %s", transaction.author, by)
+        return transaction.author
 
     def start(self) -> tuple[str, ...]:
         """Put the startup-config in force; what an earlier run left in the kernel is repaired or removed.

@@ -106,7 +106,7 @@ class Edits:
         number = len(self._edits)
         self._edits.clear()
         if self._transaction is not None:
-            self._device.end(self._transaction, self._transaction.ended_by)
+            self._device.end(self._transaction)
             self._transaction = None
         return number
 

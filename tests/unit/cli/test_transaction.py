@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 
 import pytest
@@ -140,11 +141,13 @@ class TestTransaction:
         assert not shut(device)
         run(other, *SHUT)
 
-    def test_another_may_end_it_and_its_lines_go_nowhere(self, session, other, device):
+    def test_another_may_end_it_and_its_lines_go_nowhere(self, session, other, device, caplog):
+        caplog.set_level(logging.INFO)
         run(session, "exec configuration start", "configure", "interface ethernet0/1")
         assert run(other, "clear configuration lock") == [
             "The transaction of admin (ssh 10.0.0.7) is ended, its lines are not in force"
         ]
+        assert caplog.messages == ["the transaction of admin (ssh 10.0.0.7) was ended by root (console)"]
         run(other, "configure", "hostname mine")
         ended = [
             (

@@ -134,8 +134,7 @@ class Sessions(RuleBasedStateMachine):
 
     @rule(n=sessions)
     def clear_lock(self, n):
-        if self.device.lock.transaction is not None:
-            self.device.end(self.device.lock.transaction, Author(str(n)))
+        if self.attempt(lambda: self.device.clear_lock(Author(str(n))), self.owner is not None):
             self.owner = None
 
     @rule()

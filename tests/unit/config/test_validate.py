@@ -14,7 +14,7 @@ from hsadc.config.validate import validate
 from hsadc.errors import ConfigError
 from hsadc.model.config import SECTIONS
 from hsadc.syntax.grammar import load_grammar
-from hsadc.syntax.load import load
+from hsadc.syntax.load import MOST_MISTAKES, load
 from tests.unit.config.strategies import valid_configs
 
 SAMPLES = sorted((Path(__file__).parents[3] / "samples").glob("*.cfg"))
@@ -167,6 +167,15 @@ def test_a_check_finds_every_mistake_with_its_place(tmp_path):
         "    ^ expected description, destination, end, exit, interface, key, no, source",
     ]
     assert list(found[1].lines())[2] == "                    ^ expected A.B.C.D, ethernet<slot>/<port>"
+
+
+@pytest.mark.parametrize(("number", "told"), [(99, 99), (1000, MOST_MISTAKES + 1)])
+def test_a_check_says_when_there_may_be_more_mistakes(tmp_path, number, told):
+    file = tmp_path / "x.cfg"
+    file.write_text("nonsense\n" * number)
+    *_, last = found = check_file(grammar, file)
+    assert len(found) == told
+    assert (list(last.lines()) == [f"{file}: these are the first 100 mistakes, there may be more"]) == (told != number)
 
 
 def test_a_mistake_in_the_meaning_has_the_place_of_its_block(tmp_path):
