@@ -18,12 +18,13 @@ from hsadc.model.config import SECTIONS
 from tests.unit.config.memory import FULL, ROOT, MemoryDataplane, adc, configure
 from tests.unit.syntax.test_nodes import everything
 
-GOLDEN = Path(__file__).parents[2] / "golden" / "show_keys.txt"
+KEYS = Path(__file__).parents[3] / "docs" / "json-keys.md"
 SHOWN_BY_OTHERS = (
     "show startup-config",
     "show running-config slb",
     "show configuration candidate",
     "show configuration backup 0",
+    "show configuration difference candidate",
     "show tech-support",
 )
 COMMAND_LINES = {
@@ -411,15 +412,19 @@ class TestJson:
 
     def test_the_keys_stay_as_they_are(self, served):
         RECENT.handle(logging.makeLogRecord({"name": "hsadc", "msg": "a record"}))
-        lines = [
-            f"{line}: {key.removeprefix('.')}"
-            for line in COMMAND_LINES.values()
-            if line not in SHOWN_BY_OTHERS
-            for key in sorted(keys(json.loads("\n".join(configuring(served).run(f"{line} | json").lines))))
-        ]
+        session = configuring(served)
+        for line in ("save one", "hostname two", "save two", "copy running-config a.cfg", "commit confirmed 5", "hostname three"):
+            assert session.run(line).ok
+        lines = []
+        for line in (line for line in COMMAND_LINES.values() if line not in SHOWN_BY_OTHERS):
+            shown = json.loads("\n".join(session.run(f"{line} | json").lines))
+            lines += ["", f"    {line}", *(f"      {key.removeprefix('.')}" for key in sorted(keys(shown)))]
+        text = KEYS.read_text()
+        introduction = text[: text.index("\n\n    ") + 1]
         if os.environ.get("HSADC_REWRITE_GOLDEN"):
-            GOLDEN.write_text("\n".join(lines) + "\n")
-        assert lines == GOLDEN.read_text().splitlines()
+            text = introduction + "\n".join(lines) + "\n"
+            KEYS.write_text(text)
+        assert text == introduction + "\n".join(lines) + "\n"
 
     def test_values_keep_their_kind(self, served):
         (row, _) = json.loads("\n".join(show(served, "slb virtual-server | json")))["virtual_servers"]
