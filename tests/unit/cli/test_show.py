@@ -411,12 +411,22 @@ class TestJson:
 
     def test_the_keys_stay_as_they_are(self, served):
         RECENT.handle(logging.makeLogRecord({"name": "hsadc", "msg": "a record"}))
+        something = (
+            "save",
+            "show version | redirect x",
+            "commit confirmed 5",
+            "hostname x",
+            "exec configuration start",
+            "hostname y",
+        )
+        session = configuring(served, *something)
         lines = [
             f"{line}: {key.removeprefix('.')}"
             for line in COMMAND_LINES.values()
             if line not in SHOWN_BY_OTHERS
-            for key in sorted(keys(json.loads("\n".join(configuring(served).run(f"{line} | json").lines))))
+            for key in sorted(keys(json.loads("\n".join(session.run(f"{line} | json").lines))))
         ]
+        assert not [line for line in lines if line.endswith(": ")], "of an empty answer no key is held"
         if os.environ.get("HSADC_REWRITE_GOLDEN"):
             GOLDEN.write_text("\n".join(lines) + "\n")
         assert lines == GOLDEN.read_text().splitlines()
