@@ -94,7 +94,10 @@ class Assistant(NamedTuple):
         return ([self.pipe] if before else self.modes), part
 
     def _candidates(self, roots: Sequence[Node], line: str) -> list[Candidate]:
-        """Of the first root; when there are none, of the others."""
+        """Of the first root; when there are none, of the others. A first word that is half typed may be one of any of them."""
+        if (half := last_word(line)) and line.strip() == half:
+            by_word = {c.word: c for root in reversed(roots) for c in candidates(root, line, self.names)}
+            return sorted(by_word.values(), key=lambda c: (c.placeholder, c.word))
         furthest: CommandError | None = None
         for root in roots:
             try:

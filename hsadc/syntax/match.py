@@ -59,6 +59,7 @@ def match_in(roots: Sequence[Node], line: str, read: Callable[[Node, str, Sequen
         The index of the mode that understood it, and what `read` gave.
 
     Raises:
+        AmbiguousCommand: its first word may also be the beginning of another word of a mode around that one.
         CommandError: of the mode that understood the most words; the innermost one when they are even.
     """
     words = split_words(line)
@@ -67,13 +68,38 @@ def match_in(roots: Sequence[Node], line: str, read: Callable[[Node, str, Sequen
         if words and not root.may_begin(words[0]):
             continue
         try:
-            return index, read(root, line, words)
+            found = read(root, line, words)
         except CommandError as e:
             if furthest is None or e.depth > furthest.depth:
                 furthest = e.with_traceback(None)  # which would keep this frame alive until garbage is collected
+        else:
+            _refuse_doubt(roots[index:], line, words)
+            return index, found
     if furthest is not None:
         raise furthest
     return 0, read(roots[0], line, words)  # which says why not even its first word can stand
+
+
+def _refuse_doubt(roots: Sequence[Node], line: str, words: Sequence[str]) -> None:
+    """`sh` must not shut an interface that somebody wanted to look at: what follows has to tell which word was meant."""
+    low = words[0].lower() if words else ""
+    own = roots[0].begun(low)
+    if not own or low in own:
+        return
+    others = [word for root in roots[1:] for word in root.begun(low) if word not in own and _may_become(root, line, words)]
+    if others:
+        raise AmbiguousCommand(_short(words[0]), column_of(line, 0), 0, sorted({*own, *others}))
+
+
+def _may_become(root: Node, line: str, words: Sequence[str]) -> bool:
+    """Whether a line is a command, or the beginning of one."""
+    try:
+        understand(root, line, words)
+    except (IncompleteCommand, AmbiguousCommand):
+        return True
+    except CommandError:
+        return False
+    return True
 
 
 def walk(root: Node, line: str, words: Sequence[str]) -> tuple[Node, list[Any]]:

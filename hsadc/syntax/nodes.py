@@ -104,8 +104,11 @@ class Node:
         """Whether a word may stand here: a keyword's beginning, or any value."""
         if word in self.keywords or self.words or self.typed or self.free or self.rest:
             return True
-        low = word.lower()
-        return any(keyword.startswith(low) for keyword in self.keywords)
+        return bool(self.begun(word.lower()))
+
+    def begun(self, beginning: str) -> list[str]:
+        """The keywords with this beginning, which is in small letters."""
+        return [keyword for keyword in self.keywords if keyword.startswith(beginning)]
 
 
 def make_nodes(tables: Mapping[str, Any]) -> Mapping[str, Node]:

@@ -162,6 +162,27 @@ class TestModes:
         assert len(device.running.routes) == 1
 
 
+class TestDoubt:
+    """A beginning that means something in a block, and something else around it."""
+
+    @pytest.mark.parametrize(
+        ("line", "choices"), [("sh", "show | shutdown"), ("s", "save | show | shutdown | slb"), ("SH", "show | shutdown")]
+    )
+    def test_it_does_nothing(self, session, device, line, choices):
+        run(session, "configure", "interface ethernet0/1")
+        before = device.running
+        lines = refused(session, line)
+        assert lines[1:] == [f'% Ambiguous command: "{line}"', f"  expected: {choices}"]
+        assert device.running is before
+        assert session.complete(line).words == tuple(choices.split(" | "))
+
+    def test_what_follows_tells_which_was_meant(self, session, device):
+        run(session, "configure", "interface ethernet0/1", "sh version", "desc one")
+        assert device.running.ethernet["ethernet0/1"].description == "one"
+        run(session, "shu")
+        assert device.running.ethernet["ethernet0/1"].shutdown
+
+
 class TestErrors:
     """The caret stands below the first character of the word that is wrong, where the terminal shows it."""
 
@@ -257,7 +278,7 @@ class TestErrors:
         assert "show running-config" in record.getMessage()
         run(session, "show version")
 
-    @pytest.mark.parametrize("word", ["password", "p"])
+    @pytest.mark.parametrize("word", ["password", "pa"])
     def test_no_log_has_a_password(self, session, device, caplog, monkeypatch, word):
         run(session, "configure", "admin user x")
         monkeypatch.setattr(device, "commit", lambda *_: 1 / 0)
