@@ -7,6 +7,7 @@ imported when a console is opened and not before.
 from __future__ import annotations
 
 import select
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
@@ -39,7 +40,7 @@ def run_console(shell: Shell) -> None:
     with ThreadPoolExecutor(1, "console") as thread:
 
         def run(line: str) -> Reply:
-            return _wait(thread.submit(shell.run, line, console.columns), console.write)
+            return _wait(thread.submit(shell.run, line, console.columns), console.refuse_interrupt)
 
         while not shell.closed:
             try:
@@ -54,13 +55,13 @@ def run_console(shell: Shell) -> None:
                 shell.to_exec()
 
 
-def _wait(future: Future[T], write: Callable[[str], object]) -> T:
+def _wait(future: Future[T], refuse: Callable[[], object]) -> T:
     """The result. Ctrl-C does not take it apart: half a command is worse than a slow one."""
     while True:
         try:
             return future.result()
         except KeyboardInterrupt:
-            write("% The command is still at work and cannot be stopped half way")
+            refuse()
 
 
 class _Console:
@@ -77,6 +78,8 @@ class _Console:
 
         self.leaving = False
         self._shell = shell
+        self._pasted: deque[str] = deque()
+        self._begun = ""
         self._session: PromptSession[str] = PromptSession(
             lambda: prompt(shell),
             completer=completer(self._ask, shell),
@@ -97,12 +100,23 @@ class _Console:
             HsadcError: the session is gone.
         """
         self.leaving = False
-        return self._session.prompt()
+        if self._pasted:
+            line = self._pasted.popleft()
+            self.write(self._shell.prompt + line)
+            self._session.history.append_string(line)
+            return line
+        begun, self._begun = self._begun, ""
+        return self._session.prompt(default=begun)
 
     def write(self, line: str) -> None:
         """Print a line; prompt_toolkit's output shows a `?` for what a terminal would obey."""
         self._session.output.write(line + "\n")
         self._session.output.flush()
+
+    def refuse_interrupt(self) -> None:
+        """Say why Ctrl-C does not stop a command; what was pasted behind it is forgotten."""
+        self._pasted.clear()
+        self.write("% The command is still at work and cannot be stopped half way")
 
     @property
     def columns(self) -> int:
@@ -174,6 +188,7 @@ class _Console:
         bindings.add("tab")(self._complete)
         bindings.add("c-z")(self._leave)
         bindings.add("c-v")(_quote)
+        bindings.add("<bracketed-paste>")(self._paste)
         return bindings
 
     def _help(self, event: KeyPressEvent) -> None:
@@ -202,6 +217,15 @@ class _Console:
             buffer.insert_text(completion.insert)
         if completion.words:
             buffer.start_completion()
+
+    def _paste(self, event: KeyPressEvent) -> None:
+        """Text from elsewhere: each line is carried out in its turn, `?` and TAB are text, and a last line without end stays."""
+        first, *others = event.data.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        event.current_buffer.insert_text(first)
+        if others:
+            self._begun = others.pop()
+            self._pasted.extend(others)
+            event.current_buffer.validate_and_handle()
 
     def _leave(self, event: KeyPressEvent) -> None:
         """Ctrl-Z: carry out the line, if there is one, and go back to exec mode."""

@@ -124,9 +124,13 @@ async def _serve(
 
 def _files(state_dir: Path) -> Path:
     """The folder of the files that operators put on the device; only the device may look into it."""
+    from hsadc.cli.sftp import UNFINISHED
+
     folder = state_dir / "files"
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
+        for left in folder.glob(f"{UNFINISHED}*"):  # by a device that died
+            left.unlink()
     except OSError as e:
         raise ApplyError(f"make the folder {folder}", e.strerror or str(e)) from e
     return folder

@@ -13,6 +13,7 @@ import logging
 import os
 import posixpath
 import stat
+import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import cast
@@ -20,6 +21,7 @@ from typing import cast
 from asyncssh import (
     FXF_APPEND,
     FXF_CREAT,
+    FXF_EXCL,
     FXF_TRUNC,
     FXF_WRITE,
     SFTPAttrs,
@@ -32,7 +34,14 @@ from asyncssh import (
 )
 from asyncssh.misc import MaybeAwait
 
+from hsadc.config.files import FILE_NAMES, is_file_name
 from hsadc.config.store import SIZE_LIMIT_BYTES
+
+MOST_OPEN = 64
+"""Files that a client may have open at a time."""
+
+UNFINISHED = ".put-"
+"""What the names of files begin with that are not written to their end yet."""
 
 _PLAIN_FILES = "here are plain files only"
 _MODE = 0o600  # configurations hold password hashes
@@ -56,6 +65,7 @@ class Transfer(SFTPServer):
         """
         super().__init__(channel)
         self._folder = os.fsencode(folder)
+        self._open: dict[io.FileIO, bytes | None] = {}
         self._shown = {name.encode(): text for name, text in shown.items()}
 
     def map_path(self, path: bytes) -> bytes:
@@ -78,14 +88,39 @@ class Transfer(SFTPServer):
         return b"/" + _name(path)
 
     def open(self, path: bytes, pflags: int, attrs: SFTPAttrs) -> MaybeAwait[object]:  # noqa: ARG002
-        """Open a file; its mode is ours, whatever the client wants."""
+        """Open a file; its mode is ours, whatever the client wants.
+
+        What is written anew is put in the place of the old one when it is closed: nobody reads half of it, or parts of two.
+        """
+        if len(self._open) >= MOST_OPEN:
+            raise SFTPFailure(f"{MOST_OPEN} files are open already")
         writing = pflags & (FXF_WRITE | FXF_APPEND | FXF_CREAT | FXF_TRUNC)
         if _name(path) in self._shown and not writing:
-            return self._text(path)
-        opened = super().open(path, pflags, SFTPAttrs(permissions=_MODE))
+            return self._open_text(path)
+        if pflags & FXF_TRUNC and _name(path) and not pflags & FXF_EXCL:
+            place = self.map_path(path)
+            file = _beside(place)
+        else:
+            place = None
+            file = cast(io.FileIO, super().open(path, pflags, SFTPAttrs(permissions=_MODE)))
+        self._open[file] = place
         if writing:
             self._tell("writes", path)
-        return opened
+        return file
+
+    def close(self, file_obj: object) -> None:
+        """Close a file; one that is new is kept unless the client went away in the middle of it."""
+        file = cast(io.FileIO, file_obj)
+        place = self._open.pop(file)
+        file.close()
+        if place is None:
+            return
+        beside = Path(file.name)
+        try:
+            if beside.exists() and not self.channel.is_closing():  # else it could not be written whole
+                beside.replace(os.fsdecode(place))
+        finally:
+            beside.unlink(missing_ok=True)
 
     def write(self, file_obj: object, offset: int, data: bytes) -> int:
         """Write all of it; a file that cannot be written whole is removed, half a configuration might be taken for a whole one.
@@ -101,10 +136,9 @@ class Transfer(SFTPServer):
             while written < len(data):
                 written += os.pwrite(file.fileno(), data[written:], offset + written)
         except (SFTPFailure, OSError) as e:
-            path = Path(os.fsdecode(file.name))
-            _log.warning("SFTP: %s cannot be written: %s", path, e)
+            _log.warning("SFTP: %s cannot be written: %s", os.fsdecode(self._open[file] or file.name), e)
             with contextlib.suppress(OSError):
-                path.unlink()
+                Path(os.fsdecode(file.name)).unlink()
             raise
         return written
 
@@ -118,9 +152,10 @@ class Transfer(SFTPServer):
         """The files that are there, and those that can only be read."""
         if _name(path):
             raise SFTPNoSuchFile(_PLAIN_FILES)
-        names = [entry.name for entry in os.scandir(self._folder) if entry.is_file(follow_symlinks=False)]
-        for name in sorted([*self._shown, *(n for n in names if not n.startswith(b"."))]):
-            yield SFTPName(name, attrs=await self.convert_attrs(self.stat(name)))
+        names = [entry.name for entry in os.scandir(self._folder) if is_file_name(os.fsdecode(entry.name))]
+        for name in sorted([*self._shown, *names]):
+            with contextlib.suppress(SFTPNoSuchFile, FileNotFoundError):  # no plain file, or deleted just now
+                yield SFTPName(name, attrs=await self.convert_attrs(self.stat(name)))
 
     def remove(self, path: bytes) -> None:
         """Delete a file."""
@@ -141,6 +176,11 @@ class Transfer(SFTPServer):
         """Refuse: the folder is flat."""
         raise SFTPPermissionDenied(_PLAIN_FILES)
 
+    def rmdir(self, path: bytes) -> None:
+        """Refuse: the only folder is the one that all files are in."""
+        self.map_path(path)
+        raise SFTPPermissionDenied(_PLAIN_FILES)
+
     def symlink(self, oldpath: bytes, newpath: bytes) -> None:  # noqa: ARG002
         """Refuse: a link can lead out of the folder."""
         raise SFTPPermissionDenied(_PLAIN_FILES)
@@ -148,6 +188,11 @@ class Transfer(SFTPServer):
     def exit(self) -> None:
         """End with a status: OpenSSH's `scp` takes its absence for a failure."""
         self.channel.exit(0)
+
+    async def _open_text(self, path: bytes) -> io.FileIO:
+        file = await self._text(path)
+        self._open[file] = None
+        return file
 
     async def _text(self, path: bytes) -> io.FileIO:
         """What is shown as a file, in memory."""
@@ -169,12 +214,19 @@ def _name(path: bytes) -> bytes:
     """The name of the file that is meant, empty for the folder itself.
 
     Raises:
-        SFTPNoSuchFile: it is in another folder, hidden, or no text.
+        SFTPNoSuchFile: it is in another folder, or no file can have this name.
     """
     name = posixpath.normpath(posixpath.join(b"/", path)).lstrip(b"/")
-    if b"/" in name or name.startswith(b".") or not name.decode(errors="replace").replace("\ufffd", "\0").isprintable():
-        raise SFTPNoSuchFile("there are no folders, and names are printable and do not begin with a dot")
+    if name and not is_file_name(name.decode(errors="surrogateescape")):
+        raise SFTPNoSuchFile(f"there are no folders, and {FILE_NAMES}")
     return name
+
+
+def _beside(place: bytes) -> io.FileIO:
+    """A new hidden file in the same folder."""
+    number, name = tempfile.mkstemp(prefix=UNFINISHED, dir=Path(os.fsdecode(place)).parent)  # mode 0600
+    os.close(number)
+    return io.FileIO(name, "r+")
 
 
 def _resize(file: bytes | int, attrs: SFTPAttrs) -> None:

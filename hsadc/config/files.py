@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import stat
 import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,7 +12,9 @@ from pathlib import Path
 from hsadc.config.store import FOLDER_MODE, SIZE_LIMIT_BYTES, read_text, refusal, remove, write_text
 from hsadc.errors import ConfigError, DanglingReference
 
-_NAME = re.compile(r"[^./\x00-\x1f\x7f-\x9f\ud800-\udfff][^/\x00-\x1f\x7f-\x9f\ud800-\udfff]{0,62}")
+FILE_NAMES = "a file's name has 1 to 63 printable characters, no slash, and no dot at its beginning"
+
+_NAME = re.compile(r"[^./][^/]{0,62}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +22,7 @@ class File:
     """A file of the folder.
 
     Attributes:
-        name: up to 63 characters, none of them a slash; the first is no dot.
+        name: as `is_file_name` says.
         size_bytes: its size.
         modified: when it was written last, in UTC.
     """
@@ -46,17 +49,13 @@ class Files:
         Raises:
             ApplyError: the disk refused.
         """
-        found = []
         try:
-            for path in sorted(self.folder.iterdir()):
-                if _NAME.fullmatch(path.name) and path.is_file() and not path.is_symlink():
-                    stat = path.stat()
-                    found.append(File(path.name, stat.st_size, datetime.fromtimestamp(stat.st_mtime, UTC)))
+            paths = sorted(path for path in self.folder.iterdir() if is_file_name(path.name))
+            return [file for path in paths if (file := _plain_file(path)) is not None]
         except FileNotFoundError:  # no folder yet
-            return found
+            return []
         except OSError as e:
             raise refusal(f"read {self.folder}", e) from e
-        return found
 
     def read(self, name: str) -> str:
         """A file's text.
@@ -73,8 +72,8 @@ class Files:
             ConfigError: no file can have this name, or it is too large.
             ApplyError: the disk refused; the old one is as it was.
         """
-        if not _NAME.fullmatch(name):
-            raise ConfigError(f'file "{name}"', "a file's name has 1 to 63 characters, no slash, and no dot at its beginning")
+        if not is_file_name(name):
+            raise ConfigError(f'file "{name}"', FILE_NAMES)
         if (size := len(text.encode())) > SIZE_LIMIT_BYTES:
             raise ConfigError(f'file "{name}"', f"it would have {size} bytes, at most {SIZE_LIMIT_BYTES} are possible")
         with self._mutex:
@@ -97,3 +96,19 @@ class Files:
         if name not in self.names():
             raise DanglingReference(f'file "{name}"', "there is no such file, `show files` lists them")
         return self.folder / name
+
+
+def is_file_name(name: str) -> bool:
+    """Whether a file of the operators may have this name: `FILE_NAMES` says which."""
+    return name.isprintable() and _NAME.fullmatch(name) is not None
+
+
+def _plain_file(path: Path) -> File | None:
+    """None for what is no plain file, and for one that was deleted just now."""
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISREG(status.st_mode):
+        return None
+    return File(path.name, status.st_size, datetime.fromtimestamp(status.st_mtime, UTC))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from unittest.mock import Mock
 
 import pytest
 from prompt_toolkit.application import create_app_session
@@ -14,6 +16,7 @@ from prompt_toolkit.document import Document
 from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
+from hsadc.cli import console
 from hsadc.cli.console import run_console
 from hsadc.cli.drawing import completer, lexer, prompt
 from hsadc.cli.line import AGAIN, MORE
@@ -93,6 +96,45 @@ def test_ctrl_v_makes_a_question_mark_text(type_at, make_shell):
     shell = make_shell()
     type_at(shell, "a\x16?b\r")
     assert shell.ran == ["a?b"]
+
+
+def pasted(text: str) -> str:
+    return f"\x1b[200~{text}\x1b[201~"
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r", "\r\n"])
+def test_pasted_lines_are_carried_out_in_order(type_at, make_shell, newline):
+    shell = make_shell()
+    lines = ["configure", "hostname edge", "! what?", "", "a\tb ?", *(f"nonsense {n}" for n in range(1000))]
+    printed = type_at(shell, pasted(newline.join([*lines, "sh"])) + "ow version\r")
+    assert shell.ran == [*lines, "show version"]
+    assert "edge(config)#nonsense 999\n" in printed
+
+
+def test_what_is_pasted_into_a_line_stays_there(type_at, make_shell):
+    shell = make_shell()
+    type_at(shell, "show " + pasted("ver") + "sion\r")
+    assert shell.ran == ["show version"]
+
+
+def test_pasted_lines_behind_the_one_that_leaves_are_not_carried_out(type_at, make_shell):
+    shell = make_shell()
+    type_at(shell, pasted("exit\nshow version\n"))
+    assert shell.ran == ["exit"]
+
+
+def test_ctrl_c_does_not_stop_the_line_at_work_but_what_was_pasted_behind_it(type_at, make_shell, monkeypatch):
+    class Interrupted(ThreadPoolExecutor):
+        def submit(self, call, *arguments):
+            done = super().submit(call, *arguments)
+            results = iter([KeyboardInterrupt(), done.result()])
+            return Mock(result=Mock(side_effect=results))
+
+    monkeypatch.setattr(console, "ThreadPoolExecutor", Interrupted)
+    shell = make_shell()
+    printed = type_at(shell, pasted("configure\nhostname a\nhostname b\n"))
+    assert "% The command is still at work and cannot be stopped half way\n" in printed
+    assert shell.ran == ["configure"]
 
 
 def test_more(type_at, make_shell):

@@ -8,6 +8,7 @@ import asyncssh
 import pytest
 
 from hsadc.cli import sftp
+from hsadc.cli.daemon import _files
 from tests.unit.cli.test_ssh import Server, serve  # noqa: F401  the fixture
 
 
@@ -64,7 +65,7 @@ async def write(client, name, text="") -> None:
         await file.write(text)
 
 
-@pytest.mark.parametrize("name", ["x/y", "../x/y", ".x", "a\x07", "a\u2028", b"\xff", "x" * 300])
+@pytest.mark.parametrize("name", ["x/y", "../x/y", ".x", "a\x07", "a\u2028", "a\u202eb", b"\xff", "x" * 64, "x" * 300])
 def test_names_that_cannot_be(talk, tmp_path, name):
     async def conversation(client) -> None:
         with pytest.raises(asyncssh.SFTPError):
@@ -85,12 +86,66 @@ def test_what_is_no_plain_file_is_not_there(talk, tmp_path):
             for refused in (client.open(name), client.stat(name), client.remove(name), client.readlink(name), client.rmdir(name)):
                 with pytest.raises(asyncssh.SFTPNoSuchFile):
                     await refused
-        for refused in (client.mkdir("new"), client.symlink("a", "b")):
+        for refused in (client.mkdir("new"), client.symlink("a", "b"), client.rmdir("/"), client.rmdir("new")):
             with pytest.raises(asyncssh.SFTPPermissionDenied, match="here are plain files only"):
                 await refused
         assert await client.listdir() == ["running-config"]
         with pytest.raises(asyncssh.SFTPNoSuchFile):
             await client.listdir("sub")
+
+    talk(conversation)
+
+
+def test_a_file_is_the_old_one_or_a_new_one_whole(talk, tmp_path):
+    file = tmp_path / "files" / "a.cfg"
+
+    async def conversation(client) -> None:
+        await write(client, "a.cfg", "old")
+        async with client.open("a.cfg", "w") as one, client.open("a.cfg", "w") as other:
+            await one.write("the first")
+            await other.write("other")
+            await one.write(", whole")
+            assert file.read_text() == "old"
+        assert file.read_text() == "the first, whole"
+        assert await client.listdir() == ["a.cfg", "running-config"]
+
+    talk(conversation)
+    assert [p.name for p in file.parent.iterdir()] == ["a.cfg"]
+
+
+def test_a_client_that_goes_away_leaves_the_old_file(serve, tmp_path):  # noqa: F811
+    file = tmp_path / "files" / "a.cfg"
+
+    async def over_ssh(server: Server) -> None:
+        async with server.connect() as connection, connection.start_sftp_client() as client:
+            await write(client, "a.cfg", "old")
+            await (await client.open("a.cfg", "w")).write("half of the n")
+            assert len(list(file.parent.iterdir())) == 2
+            connection.abort()
+        async with server.connect() as connection, connection.start_sftp_client() as client:
+            while len(list(file.parent.iterdir())) == 2:
+                await client.listdir()
+
+    serve(over_ssh)
+    assert file.read_text() == "old"
+
+
+def test_what_a_device_that_died_left_unfinished_is_removed(tmp_path):
+    folder = _files(tmp_path)
+    (folder / "a.cfg").touch()
+    (folder / f"{sftp.UNFINISHED}x").touch()
+    assert [p.name for p in _files(tmp_path).iterdir()] == ["a.cfg"]
+
+
+def test_nobody_opens_all_the_files_that_the_device_may(talk):
+    async def conversation(client) -> None:
+        await write(client, "a.cfg")
+        files = [await client.open(name) for name in ["a.cfg", "running-config"] * (sftp.MOST_OPEN // 2)]
+        with pytest.raises(asyncssh.SFTPFailure, match="64 files are open already"):
+            await client.open("a.cfg")
+        for file in files:
+            await file.close()
+        await write(client, "a.cfg")
 
     talk(conversation)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -30,11 +31,14 @@ def test_the_folder_is_made_with_the_first_file(files):
 
 
 @pytest.mark.parametrize(
-    "name", ["", ".", "..", ".hidden", "a/b", "/etc/passwd", "../startup.cfg", "x" * 64, "a\nb", "a\x00b", "\x9b", "\udcff"]
+    "name",
+    ["", ".", "..", ".hidden", "a/b", "/etc/passwd", "../startup.cfg", "x" * 64, "a\nb", "a\x00b", "\x9b", "\udcff", "a\u202eb"],
 )
 def test_no_name_leads_elsewhere(files, name, tmp_path):
     (tmp_path / "startup.cfg").write_text("secret")
-    with pytest.raises(ConfigError, match="a file's name has 1 to 63 characters, no slash, and no dot at its beginning"):
+    with pytest.raises(
+        ConfigError, match="a file's name has 1 to 63 printable characters, no slash, and no dot at its beginning"
+    ):
         files.write(name, "x")
     files.write("other", "")
     for act in (files.read, files.delete):
@@ -52,6 +56,20 @@ def test_links_and_folders_are_not_files(files, tmp_path):
     assert files.names() == ["a"]
     with pytest.raises(DanglingReference):
         files.read("link")
+
+
+def test_one_that_is_deleted_meanwhile_does_not_hide_the_others(files, monkeypatch):
+    for name in ("a", "b", "c"):
+        files.write(name, "")
+    real = Path.lstat
+
+    def lstat(path):
+        if path.name == "b":
+            path.unlink()
+        return real(path)
+
+    monkeypatch.setattr(Path, "lstat", lstat)
+    assert files.names() == ["a", "c"]
 
 
 def test_a_deleted_one_is_gone(files):
