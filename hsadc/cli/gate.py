@@ -27,6 +27,7 @@ DEFAULT_USER = "admin"
 DEFAULT_PASSWORD = "hsadc"  # noqa: S105  known to everybody, which is why it is good for loopback only
 ATTEMPTS = 3
 FAILURE_DELAY_S = 0.3
+MOST_STRANGERS = 256
 
 _log = logging.getLogger(__name__)
 
@@ -45,6 +46,28 @@ def refuse_default_password(address: str, users: Mapping[str, AdminUser]) -> Non
         raise ConfigError(
             f"ssh {address}", "configure an administrator first (admin user NAME): the default account is for loopback only"
         )
+
+
+class Strangers:
+    """Connections on which nobody has logged in yet: the oldest has to go when there are more than `MOST_STRANGERS`.
+
+    Else whoever can reach the port could take all the files that the device may have open.
+    """
+
+    def __init__(self) -> None:
+        self._connections: dict[asyncssh.SSHServerConnection, None] = {}
+
+    def enter(self, connection: asyncssh.SSHServerConnection) -> None:
+        """Somebody has connected."""
+        self._connections[connection] = None
+        if len(self._connections) > MOST_STRANGERS:
+            oldest = next(iter(self._connections))
+            self.leave(oldest)
+            oldest.abort()
+
+    def leave(self, connection: asyncssh.SSHServerConnection) -> None:
+        """He has logged in, or is gone."""
+        self._connections.pop(connection, None)
 
 
 @dataclass(slots=True)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hsadc.cli.batch import LINE_LIMIT, Batch
-from hsadc.cli.gate import Gate
+from hsadc.cli.gate import Gate, Strangers
 from hsadc.cli.line import IDLE_TIMEOUT_S, printable, serve_terminal
 from hsadc.cli.shell import Login, MakeShell, Shell
 from hsadc.errors import ApplyError
@@ -61,13 +61,13 @@ async def listen(
     import asyncssh
 
     asyncssh.set_log_level(logging.WARNING)  # of each step of each connection it would tell otherwise
-    serve = _Service(shell).serve
+    serve, strangers = _Service(shell).serve, Strangers()
     try:
         _make_host_key(host_key)
         return await asyncssh.listen(
             address,
             port,
-            server_factory=lambda: _server(users),
+            server_factory=lambda: _server(users, strangers),
             server_host_keys=[os.fspath(host_key)],
             process_factory=serve,
             sftp_factory=transfer,
@@ -99,7 +99,7 @@ def _make_host_key(path: Path) -> None:
             os.link(file.name, path)
 
 
-def _server(users: Callable[[], Mapping[str, AdminUser]]) -> asyncssh.SSHServer:
+def _server(users: Callable[[], Mapping[str, AdminUser]], strangers: Strangers) -> asyncssh.SSHServer:
     """The server's side of one connection, until the user is known."""
     import asyncssh
 
@@ -107,8 +107,13 @@ def _server(users: Callable[[], Mapping[str, AdminUser]]) -> asyncssh.SSHServer:
         def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
             self.gate = Gate(users, str(conn.get_extra_info("peername")[0]))
             self.conn = conn
+            strangers.enter(conn)
+
+        def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+            strangers.leave(self.conn)
 
         def auth_completed(self) -> None:
+            strangers.leave(self.conn)
             _log.info("SSH login of %r from %s", self.conn.get_extra_info("username"), self.gate.peer)
 
         def password_auth_supported(self) -> bool:

@@ -14,7 +14,7 @@ import asyncssh
 import netmiko
 import pytest
 
-from hsadc.cli import ssh
+from hsadc.cli import gate, ssh
 from hsadc.cli.sftp import Transfer
 from hsadc.cli.shell import Login
 from hsadc.errors import ApplyError
@@ -115,6 +115,20 @@ class TestLogin:
                     pass
 
         assert serve(talk).shells == []
+
+    def test_who_connects_and_does_not_log_in_has_to_go_for_others(self, serve, monkeypatch):
+        monkeypatch.setattr(gate, "MOST_STRANGERS", 3)
+
+        async def talk(server: Server) -> None:
+            async with server.connect() as connection:
+                strangers = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(4)]
+                await strangers[0][0].read()  # up to its end
+                async with server.connect():
+                    assert (await connection.run("show version")).stdout == "hsadc 1.0\n"
+                for _, writer in strangers:
+                    writer.close()
+
+        serve(talk)
 
     def test_the_default_account_while_there_is_no_administrator(self, serve):
         async def talk(server: Server) -> None:
