@@ -16,7 +16,10 @@ from hsadc.cli.gate import Gate
 from hsadc.model.admin_user import AdminUser
 
 MOST_STRANGERS = 128
-"""Connections that have not logged in, at once; more could use up the descriptors that the rest of the device needs."""
+"""Connections that have not logged in, at once; more could use up the descriptors that the rest of the device needs.
+
+The oldest has to go for a new one: whoever only connects cannot keep others out.
+"""
 
 _GOODBYE_S = 5
 
@@ -30,12 +33,12 @@ class Connections:
     Attributes:
         users: gives the administrators now.
         known: those that have logged in.
-        strangers: those that have not.
+        strangers: those that have not, the oldest first.
     """
 
     users: Callable[[], Mapping[str, AdminUser]]
     known: set[asyncssh.SSHServerConnection] = field(default_factory=set)
-    strangers: set[asyncssh.SSHServerConnection] = field(default_factory=set)
+    strangers: dict[asyncssh.SSHServerConnection, None] = field(default_factory=dict)
 
     def server(self) -> asyncssh.SSHServer:
         """The server's side of a new connection."""
@@ -43,7 +46,7 @@ class Connections:
 
     async def close(self) -> None:
         """Hang up on all."""
-        connections = self.known | self.strangers
+        connections = {*self.known, *self.strangers}
         for connection in connections:
             connection.disconnect(asyncssh.DISC_SERVICE_NOT_AVAILABLE, "the device is stopping")
         if connections:
@@ -57,18 +60,20 @@ class _Server(asyncssh.SSHServer):
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
         self._connection = conn
         self._gate = Gate(self._connections.users, str(conn.get_extra_info("peername")[0]))
-        if len(self._connections.strangers) >= MOST_STRANGERS:
-            _log.warning("SSH connection from %s refused: %d others are logging in", self._gate.peer, MOST_STRANGERS)
-            asyncio.get_running_loop().call_soon(conn.abort)
-            return
-        self._connections.strangers.add(conn)
+        strangers = self._connections.strangers
+        strangers[conn] = None
+        if len(strangers) > MOST_STRANGERS:
+            oldest = next(iter(strangers))
+            del strangers[oldest]
+            oldest.abort()
+            _log.warning("SSH connection from %s: an older one goes, %d others are logging in", self._gate.peer, MOST_STRANGERS)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
-        self._connections.strangers.discard(self._connection)
+        self._connections.strangers.pop(self._connection, None)
         self._connections.known.discard(self._connection)
 
     def auth_completed(self) -> None:
-        self._connections.strangers.discard(self._connection)
+        self._connections.strangers.pop(self._connection, None)
         self._connections.known.add(self._connection)
         _log.info("SSH login of %r from %s", self._connection.get_extra_info("username"), self._gate.peer)
 

@@ -7,6 +7,8 @@ one's place leaves a backup that is the same file as the startup-config: it does
 from __future__ import annotations
 
 import os
+import re
+import stat
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,6 +17,8 @@ from hsadc.config.store import FOLDER_MODE, flush_folder, refusal, remove, write
 from hsadc.errors import ConfigError, DanglingReference
 
 BACKUPS_KEPT = 10
+
+_NUMBER = re.compile(r"0|[1-9][0-9]{0,17}")
 
 
 class Archive:
@@ -140,7 +144,7 @@ class Archive:
         """
         self._folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
         found = self._numbered()
-        same = [file for file in found.values() if self._is_startup(file)]
+        same = [file for file in found.values() if _is_plain(file) and self._is_startup(file)]
         if same:
             return same[0]
         kept = self._folder / f"{self.path.name}.{max(found, default=-1) + 1}"
@@ -156,7 +160,7 @@ class Archive:
     def _counted(self) -> list[Path]:
         """The files of the backups, the newest first, without one that an interrupted save left."""
         files = [file for _, file in sorted(self._numbered().items(), reverse=True)]
-        return [file for file in files if not self._is_startup(file)]
+        return [file for file in files if _is_plain(file) and not self._is_startup(file)]
 
     def _is_startup(self, file: Path) -> bool:
         try:
@@ -171,4 +175,12 @@ class Archive:
             files = [file for file in self._folder.iterdir() if file.name.startswith(prefix)]
         except FileNotFoundError:
             return {}
-        return {int(number): file for file in files if (number := file.name.removeprefix(prefix)).isdecimal()}
+        return {int(number): file for file in files if _NUMBER.fullmatch(number := file.name.removeprefix(prefix))}
+
+
+def _is_plain(file: Path) -> bool:
+    """False for folders, links and pipes, and for what was deleted just now."""
+    try:
+        return stat.S_ISREG(file.lstat().st_mode)
+    except FileNotFoundError:
+        return False

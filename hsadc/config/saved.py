@@ -8,6 +8,7 @@ The line is a comment to whoever reads the configuration. Files written by hand 
 from __future__ import annotations
 
 import re
+import stat
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -59,9 +60,11 @@ def load_saved(path: Path) -> Saved | None:
         ConfigError: it cannot be read, or is not text.
     """
     try:
-        written = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+        status = path.stat()
     except FileNotFoundError:
         return None
     except OSError as e:
         raise ConfigError(str(path), e.strerror or str(e)) from e
-    return read_saved(read_text(path), written)
+    if stat.S_ISFIFO(status.st_mode):  # who reads it waits for somebody who writes
+        raise ConfigError(str(path), "it is a pipe, a configuration is kept in a file")
+    return read_saved(read_text(path), datetime.fromtimestamp(status.st_mtime, UTC))

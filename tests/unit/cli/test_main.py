@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import select
 import signal
 import subprocess
@@ -175,6 +176,10 @@ class Daemon:
             log += read
 
     @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
     def socket(self) -> Path:
         return self.state / "control.sock"
 
@@ -208,6 +213,15 @@ class TestDaemon:
         assert daemon.socket.is_socket()
         assert daemon.end(number) == 0
         assert not daemon.socket.exists()
+
+    def test_it_may_open_as_many_files_as_the_system_allows(self, start):
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, hard - 1), hard))
+        try:
+            daemon = start()
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        assert resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE) == (hard, hard)
 
     def test_it_keeps_what_was_saved(self, start, tmp_path):
         daemon = start()

@@ -150,6 +150,27 @@ def test_others_files_are_not_touched(archive):
     assert texts(archive) == [f"{n}\n" for n in range(BACKUPS_KEPT, 0, -1)]
 
 
+@pytest.mark.parametrize("name", ["2", "7", "²", "٣", "0001", "9" * 240])
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo, lambda p: p.symlink_to(p.name), lambda p: p.symlink_to("/etc/passwd")])
+def test_junk_among_them_is_passed_over(archive, name, make):
+    for text in "abc":
+        archive.save(saved(text))
+    make(archive.path.parent / "backups" / f"startup.cfg.{name}")
+    for text in "defghijklmno":
+        archive.save(saved(text))
+    assert (archive.startup().text, texts(archive)) == ("o", list("nmlkjihgfe"))
+    assert len(os.listdir(archive.path.parent / "backups")) == BACKUPS_KEPT + 1
+
+
+def test_who_reads_a_pipe_would_wait_for_ever(archive):
+    archive.path.parent.mkdir()
+    os.mkfifo(archive.path)
+    with pytest.raises(ConfigError, match=r"startup.cfg: it is a pipe, a configuration is kept in a file$"):
+        archive.startup()
+    assert archive.save(saved("a"))
+    assert archive.startup().text == "a"
+
+
 def test_only_the_owner_may_read_them(archive):
     archive.save(saved("a"))
     archive.save(saved("b"))
