@@ -13,6 +13,7 @@ from wcwidth import wcswidth
 from hsadc.cli.session import Session
 from hsadc.cli.shell import Login
 from hsadc.syntax.grammar import load_grammar
+from tests.unit.cli.operators import refused, run
 from tests.unit.config.memory import FULL, MemoryDataplane, adc, configure
 from tests.unit.syntax.test_nodes import everything
 
@@ -25,22 +26,6 @@ def device(tmp_path):
 @pytest.fixture
 def session(device):
     return Session(device, Login("root"))
-
-
-def run(session, *lines):
-    """Carry out lines that are all right; what they printed."""
-    printed = []
-    for line in lines:
-        reply = session.run(line)
-        assert reply.ok, (line, reply.lines)
-        printed += reply.lines
-    return printed
-
-
-def refused(session, line):
-    reply = session.run(line)
-    assert not reply.ok, line
-    return list(reply.lines)
 
 
 class TestPrompt:
