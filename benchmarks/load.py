@@ -123,7 +123,9 @@ def prepare(what: str, text: str, file: str) -> Callable[[], object]:
         from hier_config import Host
 
         return lambda: Host("device", "ios").load_running_config(text)
+    from hsadc.config.change import Change
     from hsadc.config.validate import validate
+    from hsadc.model.config import Config
     from hsadc.syntax.grammar import load_grammar
     from hsadc.syntax.load import load
     from hsadc.syntax.render import Renderer
@@ -136,7 +138,7 @@ def prepare(what: str, text: str, file: str) -> Callable[[], object]:
     def load_and_validate() -> None:
         loaded = load(grammar, text)
         assert not loaded.mistakes, loaded.mistakes[0]
-        assert not list(validate(loaded.config))
+        assert not list(validate(Change(Config(), loaded.config)))
 
     return load_and_validate
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from hsadc.config.change import Change
 from hsadc.config.check import checked
 from hsadc.errors import ConfigError
 from hsadc.model.title import number_of
 
 if TYPE_CHECKING:
     from hsadc.cli.session import Session
-    from hsadc.config.commit import MakeConfig
+    from hsadc.config.commit import MakeChange
     from hsadc.config.running import Committed
 
 COMMITS = frozenset({"commit", "commit_confirmed", "commit_transaction", "rollback_transaction"})
@@ -56,7 +57,7 @@ def do_merge_startup_config(session: Session) -> Iterable[str]:
 def do_replace_configuration(session: Session, file: str, minutes: int | None = None) -> Iterable[str]:
     """Put a file in force in place of the configuration, for good or until it is confirmed."""
     config = checked(session.device.grammar, file, session.device.files.read(file))
-    return _change(session, lambda _: config, f"replacement by file {file}", minutes)
+    return _change(session, lambda running: Change(running, config), f"replacement by file {file}", minutes)
 
 
 def do_delete_file(session: Session, file: str) -> Iterable[str]:
@@ -133,15 +134,15 @@ def _write(session: Session, file: str, text: str) -> Iterable[str]:
 
 def _merge(session: Session, text: str, source: str) -> Iterable[str]:
     grammar = session.device.grammar
-    return _change(session, lambda running: checked(grammar, source, text, running), f"lines of {source}")
+    return _change(session, lambda running: Change(running, checked(grammar, source, text, running)), f"lines of {source}")
 
 
 def _rollback(session: Session, text: str, source: str) -> Iterable[str]:
     config = checked(session.device.grammar, source, text)
-    return _change(session, lambda _: config, f"rollback to {source}")
+    return _change(session, lambda running: Change(running, config), f"rollback to {source}")
 
 
-def _change(session: Session, make: MakeConfig, what: str, minutes: int | None = None) -> Iterable[str]:
+def _change(session: Session, make: MakeChange, what: str, minutes: int | None = None) -> Iterable[str]:
     """A change at once, for which a transaction has no place."""
     session.edits.refuse_in_transaction()
     committed = session.device.commit(make, session.author, what, minutes and minutes * 60)

@@ -5,7 +5,7 @@ Sections and objects are frozen and an editor copies only what it changes: what 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,27 +19,34 @@ class Change:
     Attributes:
         before: a configuration.
         after: what became of it.
+        touched: by section, the names of all that may have changed, where that is known; None has every object compared.
     """
 
     before: Config
     after: Config
-    _changed: dict[str, Mapping[Any, Any]] = field(default_factory=dict)  # several checks ask for each section
+    touched: Mapping[str, Iterable[Any]] | None = None
+    _differing: dict[str, Sequence[Any]] = field(default_factory=dict)  # several checks ask for each section
 
     def touches(self, *sections: str) -> bool:
         """Whether anything in these sections may have changed."""
         return any(getattr(self.before, s) is not getattr(self.after, s) for s in sections)
 
-    def changed(self, section: str) -> Mapping[Any, Any]:
-        """The objects of a section, by name, that are new or no longer the same, in the order of `after`."""
-        if section not in self._changed:
+    def differing(self, section: str) -> Sequence[Any]:
+        """The names of a section's objects that are new, gone, or no longer the same."""
+        if section not in self._differing:
             old, new = getattr(self.before, section), getattr(self.after, section)
-            differing = () if old is new else ((name, thing) for name, thing in new.items() if old.get(name) is not thing)
-            self._changed[section] = dict(differing)
-        return self._changed[section]
+            names = () if old is new else {**old, **new} if self.touched is None else self.touched.get(section, ())
+            self._differing[section] = [name for name in names if old.get(name) is not new.get(name)]
+        return self._differing[section]
+
+    def changed(self, section: str) -> Mapping[Any, Any]:
+        """The objects of a section, by name, that are new or no longer the same."""
+        after = getattr(self.after, section)
+        return {name: after[name] for name in self.differing(section) if name in after}
 
     def lost(self, section: str) -> bool:
         """Whether objects of a section are gone."""
-        return self.touches(section) and not getattr(self.after, section).keys() >= getattr(self.before, section).keys()
+        return any(name not in getattr(self.after, section) for name in self.differing(section))
 
     def users(self, section: str, *targets: str) -> Mapping[Any, Any]:
         """The objects of a section that must be looked at: all when `targets` were touched, else those that changed."""

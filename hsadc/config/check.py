@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from hsadc.config.change import Change
 from hsadc.config.store import read_text
 from hsadc.config.validate import validate
 from hsadc.errors import CommandError, WrongFile
@@ -87,6 +88,6 @@ def _check(grammar: Grammar, source: str, text: str, base: Config) -> tuple[Conf
         shown = mistake.text if wrong_words else ""
         findings.append(Finding(source, mistake.line, mistake.column, str(mistake.error), shown, expected))
     if not findings:
-        for section, name, error in validate(loaded.config, base):
+        for section, name, error in validate(Change(base, loaded.config)):
             findings.append(Finding(source, loaded.places.get((section, name), 0), 1, str(error)))
     return loaded.config, findings

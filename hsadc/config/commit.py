@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hsadc.config.archive import Archive
+from hsadc.config.change import Change
 from hsadc.config.check import checked
 from hsadc.config.clock import Clock
 from hsadc.config.confirm import Confirmation
@@ -29,8 +30,8 @@ from hsadc.syntax.render import Renderer
 
 log = logging.getLogger(__name__)
 
-MakeConfig = Callable[[Config], Config]
-"""Makes the new configuration of the one that is running at the commit; raises CommandError or ConfigError."""
+MakeChange = Callable[[Config], Change]
+"""Makes a change of the configuration that is running at the commit; raises CommandError or ConfigError."""
 
 
 class Device:
@@ -75,8 +76,8 @@ class Device:
         """The configuration in force; a frozen value that never changes under its reader."""
         return self._running.config
 
-    def commit(self, make: MakeConfig, author: Author, what: str, confirm_s: int | None = None) -> Committed:
-        """Put the configuration that `make` makes of the running one in force.
+    def commit(self, make: MakeChange, author: Author, what: str, confirm_s: int | None = None) -> Committed:
+        """Put the change that `make` makes of the running-config in force.
 
         Commits follow one another: none loses what another has put in force.
 
@@ -93,11 +94,11 @@ class Device:
         """
         with self._alone():
             self.lock.check(author)
-            new = make(self.running)
+            change = make(self.running)
             if confirm_s is None:
-                return self._become(new, f"{what} by {author}")
+                return self._become(change, f"{what} by {author}")
             with self._confirmation.of(author, self.running, self.text, confirm_s):
-                return self._become(new, f"{what} by {author}, to be confirmed within {confirm_s} seconds")
+                return self._become(change, f"{what} by {author}, to be confirmed within {confirm_s} seconds")
 
     def confirm(self, author: Author) -> None:
         """Keep what waits to be confirmed. Any author may.
@@ -165,7 +166,7 @@ class Device:
         saved, source = (base, self._confirmation.path) if base else (self.archive.startup(), self.archive.path)
         config = checked(self.grammar, source.name, saved.text if saved else "")
         with self._alone():
-            warnings = self._running.enforce(config).warnings
+            warnings = self._running.enforce(Change(self.running, config)).warnings
             if base is not None:
                 self._confirmation.forget()
         if base is not None:
@@ -254,14 +255,14 @@ class Device:
                 raise ApplyError("commit", "the device is stopping")
             yield
 
-    def _become(self, new: Config, what: str) -> Committed:
-        committed = self._running.become(new)
+    def _become(self, change: Change, what: str) -> Committed:
+        committed = self._running.become(change)
         if committed.changed:
             log.info("configuration changed, %s: %s", committed, what)
         return committed
 
     def _take_back(self, what: str) -> Committed:
-        committed = self._running.become(self._confirmation.base)
+        committed = self._running.become(Change(self.running, self._confirmation.base))
         self._confirmation.confirm()
         log.info("configuration changed, %s: %s", committed, what)
         return committed

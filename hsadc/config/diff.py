@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
+from hsadc.config.change import Change
 from hsadc.model.config import SECTIONS, Config
 from hsadc.syntax.render import Renderer
 
@@ -25,15 +26,15 @@ class Hunk:
     added: tuple[str, ...] = ()
 
 
-def difference(renderer: Renderer, old: Config, new: Config) -> list[Hunk]:
-    """The changes from `old` to `new`: global settings first, then each block that changes, once.
+def difference(renderer: Renderer, change: Change) -> list[Hunk]:
+    """What a change does: to the global settings first, then to each block, once; nothing when both sides are equal.
 
     What both share is passed over without being written as text. The order of entries is no difference.
     """
-    top = Hunk(None, *(tuple(renderer.config(c)) for c in _global_settings_that_differ(old, new)))
+    top = Hunk(None, *(tuple(renderer.config(c)) for c in _global_settings_that_differ(change)))
     hunks = [top] if top.removed or top.added else []
     for section in SECTIONS:
-        hunks += _blocks(renderer, section, getattr(old, section), getattr(new, section))
+        hunks += _blocks(renderer, section, change)
     return hunks
 
 
@@ -54,28 +55,23 @@ def count(hunks: Sequence[Hunk]) -> tuple[int, int]:
     return sum(len(h.added) for h in hunks), sum(len(h.removed) for h in hunks)
 
 
-def _global_settings_that_differ(old: Config, new: Config) -> tuple[Config, Config]:
+def _global_settings_that_differ(change: Change) -> tuple[Config, Config]:
     """Two configurations without blocks, and without the settings that both share."""
     ours: dict[str, Any] = {}
     theirs: dict[str, Any] = {}
     for name in (f.name for f in fields(Config) if f.name not in SECTIONS):
-        a, b = getattr(old, name), getattr(new, name)
-        if a is b:  # ten thousand routes would take longer to compare than all the rest of a commit
-            continue
+        a, b = getattr(change.before, name), getattr(change.after, name)
         if isinstance(a, Mapping):
-            ours[name] = {k: v for k, v in a.items() if b.get(k) != v}
-            theirs[name] = {k: v for k, v in b.items() if a.get(k) != v}
+            differing = [k for k in change.differing(name) if a.get(k) != b.get(k)]
+            ours[name], theirs[name] = ({k: side[k] for k in differing if k in side} for side in (a, b))
         elif a != b:
             ours[name], theirs[name] = a, b
     return Config(**ours), Config(**theirs)
 
 
-def _blocks(renderer: Renderer, section: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Hunk]:
-    if old is new:
-        return
-    names = [name for name, block in old.items() if new.get(name) is not block]  # most are the same objects
-    names += [name for name in new if name not in old]
-    for name in names:
+def _blocks(renderer: Renderer, section: str, change: Change) -> Iterator[Hunk]:
+    old, new = getattr(change.before, section), getattr(change.after, section)
+    for name in change.differing(section):
         if old.get(name) == new.get(name):
             continue
         removed, added = (tuple(renderer.block(section, side[name])) if name in side else () for side in (old, new))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from hsadc.config.change import Change
 from hsadc.config.commit import Device
 from hsadc.config.lock import Author, Transaction
 from hsadc.config.running import Committed
@@ -78,7 +79,7 @@ class Edits:
         Raises:
             ConfigError: the lines do not fit what has come into force since.
         """
-        return self._change(self._device.running)
+        return self._change(self._device.running).after
 
     def commit(self, confirm_s: int | None = None) -> Committed:
         """Put the lines in force, all or none; then there are none, and the transaction has ended.
@@ -120,16 +121,16 @@ class Edits:
             why = f"the transaction was ended by {self._transaction.ended_by}, its lines are not in force"
             raise Conflict("", f"{why}; leave it with `exec configuration rollback`")
 
-    def _change(self, running: Config) -> Config:
+    def _change(self, running: Config) -> Change:
         self._refuse_ended()
         if not self._edits:
-            return running
-        if running is self._base:
-            return self._candidate.config()
-        editor = Editor(running)
-        for edit in self._edits:
-            _carry_out(editor, edit)
-        return editor.config()
+            return Change(running, running)
+        editor = self._candidate
+        if running is not self._base:
+            editor = Editor(running)
+            for edit in self._edits:
+                _carry_out(editor, edit)
+        return Change(running, editor.config(), editor.touched)
 
 
 def _carry_out(editor: Editor, edit: Edit) -> None:

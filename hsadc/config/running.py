@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from hsadc.config.diff import count, difference
+from hsadc.config.change import Change
+from hsadc.config.diff import Hunk, count, difference
 from hsadc.config.validate import validate
 from hsadc.dataplane.dataplane import Dataplane
 from hsadc.intent.compile import compile_config
@@ -48,28 +50,31 @@ class Running:
         self._dataplane = dataplane
         self._warnings: frozenset[str] = frozenset()
 
-    def become(self, new: Config) -> Committed:
-        """Put another configuration in force; nothing is touched when it is in force already.
+    def become(self, change: Change) -> Committed:
+        """Put the configuration after a change of this one in force; nothing is touched when it is in force already.
 
         Raises:
             ConfigError: it is contradictory, or does not fit the machine.
             ApplyError: the dataplane refused; it and this are as before.
         """
-        return Committed() if new == self.config else self.enforce(new)
+        hunks = difference(self._renderer, change)
+        return self._enforce(change, hunks) if hunks else Committed()
 
-    def enforce(self, new: Config) -> Committed:
+    def enforce(self, change: Change) -> Committed:
         """As `become`, but the dataplane is made so in any case: an earlier run may have left something else there."""
-        changes = difference(self._renderer, self.config, new)
-        warnings = self._apply(new)
-        fresh = tuple(w for w in warnings if w not in self._warnings)
-        self.config, self._warnings = new, frozenset(warnings)
-        return Committed(*count(changes), fresh)
+        return self._enforce(change, difference(self._renderer, change))
 
-    def _apply(self, new: Config) -> list[str]:
-        for _, _, error in validate(new, self.config):
+    def _enforce(self, change: Change, hunks: Sequence[Hunk]) -> Committed:
+        warnings = self._apply(change)
+        fresh = tuple(w for w in warnings if w not in self._warnings)
+        self.config, self._warnings = change.after, frozenset(warnings)
+        return Committed(*count(hunks), fresh)
+
+    def _apply(self, change: Change) -> list[str]:
+        for _, _, error in validate(change):
             raise error
         if self._dataplane is None:
             return []
-        compiled = compile_config(new, self._dataplane.inventory())
+        compiled = compile_config(change.after, self._dataplane.inventory())
         self._dataplane.apply(compiled.intent)
         return [*compiled.warnings, *self._dataplane.warnings()]

@@ -27,15 +27,12 @@ _REFERENCES: tuple[tuple[str, Callable[[Any], Iterable[str | None]], str], ...] 
 )
 
 
-def validate(config: Config, before: Config | None = None) -> list[Found]:
-    """All that is wrong with a configuration.
+def validate(change: Change) -> list[Found]:
+    """All that is wrong with a configuration after a change.
 
-    Args:
-        config: the configuration.
-        before: the one in force, in which nothing is wrong: what has not changed since is not looked at again, and what a
-            deletion breaks is told as such.
+    In the one before nothing is wrong: what has not changed since is not looked at again, and what a deletion breaks is told as
+    such. To look at all of a configuration, let it come from an empty one.
     """
-    change = Change(before or Config(), config)
     return [found for check in _CHECKS for found in check(change)]
 
 
@@ -153,11 +150,12 @@ def _servers_told_apart(change: Change) -> Iterator[Found]:
 
 
 def _that_may_clash(change: Change) -> list[tuple[str, VirtualServer]]:
-    """The virtual servers with the id or the port of one that changed, and that one itself."""
-    changed = change.changed("virtual_server").values()
-    ids, ports = {s.id for s in changed}, {s.ip.port for s in changed if s.ip}
-    servers = change.after.virtual_server.items() if changed else ()
-    return [(name, s) for name, s in servers if s.id in ids or (s.ip and s.ip.port in ports)]
+    """The virtual servers with an id or a port that another one did not have before, and that one itself."""
+    before, changed = change.before.virtual_server, change.changed("virtual_server").items()
+    ids = {s.id for name, s in changed if name not in before or before[name].id != s.id}
+    ports = {s.ip.port for name, s in changed if s.ip and (name not in before or before[name].ip != s.ip)}
+    servers = change.after.virtual_server.items() if ids or ports else ()
+    return [(name, s) for name, s in servers if s.id in ids or (ports and s.ip and s.ip.port in ports)]
 
 
 def _servers(change: Change) -> Iterator[Found]:

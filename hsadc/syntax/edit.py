@@ -69,11 +69,13 @@ class Editor:
     Attributes:
         section: the section whose block is open, None at the top.
         name: the open block's name; empty at the top.
+        touched: by field, the keys of all entries that lines have made, changed or removed, without the open block's.
     """
 
     def __init__(self, base: Config) -> None:
         self._top: dict[str, Any] = {f.name: getattr(base, f.name) for f in fields(base)}
         self._copied: set[str] = set()
+        self.touched: dict[str, dict[Any, None]] = {}
         self.section: str | None = None
         self.name = ""
         self._block: Any = None
@@ -114,6 +116,7 @@ class Editor:
         if self.section is not None and self._draft:
             block = replace(self._block, **self._draft) if self._block is not None else SECTIONS[self.section](**self._draft)
             self._mapping(self.section)[self.name] = block
+            self._touch(self.section, self.name)
             self._draft = {}
         self.section, self.name, self._block = None, "", None
 
@@ -135,17 +138,24 @@ class Editor:
         mapping: dict[Any, Any] = self._top[field]
         return mapping
 
+    def _touch(self, field: str, key: Any) -> None:
+        self.touched.setdefault(field, {})[key] = None
+
     def _remove(self, section: str, name: str) -> None:
         self.leave()
         if name not in self._top[section]:
             raise DanglingReference(title(section, name), "there is no such object")
         del self._mapping(section)[name]
+        self._touch(section, name)
 
     def _set(self, section: str, setting: Setting, command: Command) -> None:
         if not section:
             self.leave()
         if setting.kind is Kind.ENTRIES:
-            _change_entry(setting.item, self._entries(setting.field) if section else self._mapping(setting.field), command)
+            entries = self._entries(setting.field) if section else self._mapping(setting.field)
+            key = _change_entry(setting.item, entries, command)
+            if not section:
+                self._touch(setting.field, key)
         elif section:
             self._draft[setting.field] = _value(setting, command)
         else:
@@ -195,7 +205,8 @@ def _value(setting: Setting, command: Command) -> Any:
     return setting.item(*command.args) if setting.item else command.args[0]
 
 
-def _change_entry(item: type | None, entries: dict[Any, Any], command: Command) -> None:
+def _change_entry(item: type | None, entries: dict[Any, Any], command: Command) -> Any:
+    """Carry out a line for one entry. Returns the entry's key."""
     entry = _entry(item, command.args) if item else command.args[0]
     key = entry.key if item else entry
     if not command.negated:
@@ -204,6 +215,7 @@ def _change_entry(item: type | None, entries: dict[Any, Any], command: Command) 
         del entries[key]
     else:
         raise DanglingReference("", f"there is no such entry: {' '.join(str(a) for a in command.args if a is not None)}")
+    return key
 
 
 def _entry(item: type, args: tuple[Any, ...]) -> Any:

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from hsadc.cli.show.shown import Shown
+from hsadc.config.change import Change
 from hsadc.config.check import checked
 from hsadc.config.diff import difference, unified
 from hsadc.model.config import Config
@@ -41,7 +42,7 @@ def do_show_difference_candidate(session: Session) -> Shown:
 
 def show_difference(session: Session, old_name: str, old: Config, new_name: str, new: Config) -> Shown:
     """What changes from one configuration to another."""
-    changes = difference(session.device.renderer, old, new)
+    changes = difference(session.device.renderer, Change(old, new))
     lines = list(unified(changes, old_name, new_name)) or [f"{old_name} and {new_name} are the same configuration"]
     return Shown({"difference": [asdict(change) for change in changes]}, lines)
 

@@ -8,7 +8,9 @@ from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
 
+from hsadc.config.change import Change
 from hsadc.config.commit import Device as Adc
+from hsadc.config.commit import MakeChange
 from hsadc.config.lock import Author
 from hsadc.dataplane.bpf.records import RuleCounters, TunnelCounters
 from hsadc.dataplane.haproxy_statistics import Counters, VirtualServerStatistics
@@ -198,14 +200,14 @@ def adc(folder: Path, dataplane: MemoryDataplane | None = None, clock: MemoryClo
     return Adc(load_grammar(), folder / "startup.cfg", folder, dataplane, clock)
 
 
-def edited(device: Adc, lines: str | Iterable[str]) -> Callable[[Config], Config]:
+def edited(device: Adc, lines: str | Iterable[str]) -> MakeChange:
     """A change that carries out configuration lines."""
 
-    def change(running: Config) -> Config:
+    def change(running: Config) -> Change:
         editor = Editor(running)
         for line in lines.splitlines() if isinstance(lines, str) else lines:
             apply_line(device.grammar, editor, line)
-        return editor.config()
+        return Change(running, editor.config(), editor.touched)
 
     return change
 

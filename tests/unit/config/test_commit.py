@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hsadc.config.change import Change
 from hsadc.dataplane.dataplane import Dataplane
 from hsadc.errors import ApplyError, ConfigError, Conflict, DanglingReference, HsadcError
 from hsadc.intent.compile import Intent
@@ -131,18 +132,18 @@ def refused(device, plane, lines, fail_at):
 def test_a_commit_and_the_commit_of_the_old_one_are_as_before(first, second, fail_at):
     plane = MemoryDataplane()
     device = adc(NOWHERE, plane)
-    device.commit(lambda _: first, ROOT, "x")
+    device.commit(lambda now: Change(now, first), ROOT, "x")
     before = device.running, plane.intent, plane.objects, device.text()
     plane.fail_at = fail_at
     try:
-        device.commit(lambda _: second, ROOT, "x")
+        device.commit(lambda now: Change(now, second), ROOT, "x")
     except ApplyError:
         assert device.running is before[0]
         assert (plane.intent, plane.objects) == before[1:3]
     plane.fail_at = None
-    device.commit(lambda _: second, ROOT, "x")
+    device.commit(lambda now: Change(now, second), ROOT, "x")
     assert device.running == second
-    device.commit(lambda _: first, ROOT, "x")
+    device.commit(lambda now: Change(now, first), ROOT, "x")
     assert (device.running, plane.intent, plane.objects) == before[:3]
     plane.stop()
     assert not any(plane.objects.values())
@@ -288,7 +289,7 @@ class TestStart:
 def test_what_is_saved_is_what_a_start_brings_back(tmp_path_factory, config):
     folder = tmp_path_factory.mktemp("state")
     first = adc(folder, MemoryDataplane())
-    first.commit(lambda _: config, ROOT, "x")
+    first.commit(lambda now: Change(now, config), ROOT, "x")
     first.save(ROOT)
     second = adc(folder, MemoryDataplane())
     second.start()

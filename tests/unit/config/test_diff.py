@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
+from dataclasses import fields
 
 from hypothesis import given
 
+from hsadc.config.change import Change
 from hsadc.config.diff import Hunk, count, difference, unified
+from hsadc.errors import HsadcError
 from hsadc.model.config import Config
+from hsadc.syntax.edit import Editor
 from hsadc.syntax.grammar import load_grammar
-from hsadc.syntax.load import load
+from hsadc.syntax.load import apply_line, load
 from hsadc.syntax.render import Renderer
 from tests.unit.config.memory import FULL
 from tests.unit.config.strategies import valid_configs
@@ -22,7 +27,7 @@ BASE = load(grammar, FULL).config
 def changed(lines):
     loaded = load(grammar, lines, BASE)
     assert loaded.mistakes == ()
-    return difference(renderer, BASE, loaded.config)
+    return difference(renderer, Change(BASE, loaded.config))
 
 
 def test_each_changed_block_is_there_once_with_its_head_and_only_the_lines_that_change():
@@ -75,7 +80,7 @@ def test_the_same_configuration_differs_in_nothing():
 
 @given(valid_configs(), valid_configs())
 def test_without_what_is_removed_and_with_what_is_added_one_is_the_other(old, new):
-    changes = difference(renderer, old, new)
+    changes = difference(renderer, Change(old, new))
     assert (changes == []) == (old == new)
     lines = Counter(renderer.config(old))
     lines.subtract(line for c in changes for line in c.removed)
@@ -83,13 +88,27 @@ def test_without_what_is_removed_and_with_what_is_added_one_is_the_other(old, ne
     assert +lines == Counter(renderer.config(new))
     assert min(lines.values(), default=0) >= 0
     assert len({(c.block, bool(c.removed)) for c in changes}) == len(changes)
-    back = difference(renderer, new, old)
+    back = difference(renderer, Change(new, old))
     assert count(back) == count(changes)[::-1]
+
+
+@given(valid_configs(), valid_configs())
+def test_an_editor_knows_all_that_its_lines_have_touched(old, new):
+    editor = Editor(old)
+    gone = [name for name in old.virtual_server if name not in new.virtual_server]
+    removals = [f'slb virtual-server "{name}"' for name in gone] + list(renderer.config(Config(routes=old.routes)))
+    for line in (*(f"no {removal}" for removal in removals), *renderer.config(new)):
+        with suppress(HsadcError):  # what exists in another form
+            apply_line(grammar, editor, line)
+    config = editor.config()
+    for section in (f.name for f in fields(Config) if f.name != "hostname"):
+        compared = Change(old, config).differing(section)
+        assert sorted(map(str, Change(old, config, editor.touched).differing(section))) == sorted(map(str, compared))
 
 
 @given(valid_configs())
 def test_from_nothing_every_line_is_added(config):
-    added, removed = count(difference(renderer, Config(), config))
+    added, removed = count(difference(renderer, Change(Config(), config)))
     assert (added, removed) == (len(list(renderer.config(config))), 0)
 
 
@@ -104,5 +123,5 @@ def test_blocks_that_both_share_are_not_written_as_text():
     counting = Counting(grammar)
     old = load(grammar, "\n".join(f'slb real-server "{n}"' for n in range(1000))).config
     new = load(grammar, 'slb real-server "500"\nweight 7\nslb real-server "x"', old).config
-    assert count(difference(counting, old, new)) == (3, 0)
+    assert count(difference(counting, Change(old, new))) == (3, 0)
     assert counting.blocks == 3

@@ -16,6 +16,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from hsadc.config.change import Change
 from hsadc.config.check import checked
 from hsadc.config.edits import Edit, Edits
 from hsadc.config.lock import Author
@@ -167,7 +168,9 @@ class Sessions(RuleBasedStateMachine):
     def replace(self, n, fail_at):
         def act():
             self.edits[n].refuse_in_transaction()
-            self.device.commit(lambda _: checked(self.device.grammar, "x", START), self.edits[n]._author, "replacement")
+            self.device.commit(
+                lambda now: Change(now, checked(self.device.grammar, "x", START)), self.edits[n]._author, "replacement"
+            )
 
         if self.attempt(act, self.may(n) and n not in self.inside, fail_at):
             self.running = dict.fromkeys(PORTS)

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hsadc.config.change import Change
 from hsadc.config.check import check_file
 from hsadc.config.validate import validate
 from hsadc.errors import ConfigError
-from hsadc.model.config import SECTIONS
+from hsadc.model.config import SECTIONS, Config
 from hsadc.syntax.grammar import load_grammar
 from hsadc.syntax.load import MOST_MISTAKES, load
 from tests.unit.config.strategies import valid_configs
@@ -58,8 +59,8 @@ def wrong(text):
     """What is wrong with BASE and these lines, whether they are read as one file or are typed into a device."""
     before = config(BASE)
     after = config(text, before)
-    found = [str(error) for _, _, error in validate(after, before)]
-    assert found == [str(error) for _, _, error in validate(after)]
+    found = [str(error) for _, _, error in validate(Change(before, after))]
+    assert found == [str(error) for _, _, error in validate(Change(Config(), after))]
     return found
 
 
@@ -146,7 +147,7 @@ def test_what_is_right():
 )
 def test_what_is_in_use_cannot_be_deleted(line, message):
     before = config(BASE)
-    assert [str(e) for _, _, e in validate(config(line, before), before)] == [message]
+    assert [str(e) for _, _, e in validate(Change(before, config(line, before)))] == [message]
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda p: p.name)
@@ -221,5 +222,5 @@ def changes(draw):
 @given(changes())
 def test_what_has_changed_is_all_that_can_be_wrong(change):
     before, after = change
-    assert validate(before) == []
-    assert [found[:2] for found in validate(after, before)] == [found[:2] for found in validate(after)]
+    assert validate(Change(Config(), before)) == []
+    assert [found[:2] for found in validate(Change(before, after))] == [found[:2] for found in validate(Change(Config(), after))]
