@@ -150,7 +150,7 @@ def _servers_told_apart(change: Change) -> Iterator[Found]:
 
 
 def _that_may_clash(change: Change) -> list[tuple[str, VirtualServer]]:
-    """The virtual servers with an id or a port that another one did not have before, and that one itself."""
+    """The virtual servers with an id or a port that is new to one of them, and that one itself."""
     before, changed = change.before.virtual_server, change.changed("virtual_server").items()
     ids = {s.id for name, s in changed if name not in before or before[name].id != s.id}
     ports = {s.ip.port for name, s in changed if s.ip and (name not in before or before[name].ip != s.ip)}
