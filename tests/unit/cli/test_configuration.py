@@ -147,10 +147,13 @@ class TestFiles:
         assert device.running is before
         assert device.lock.unconfirmed is None
 
-    def test_a_file_may_be_named_as_a_keyword_in_quotes(self, session, device):
-        run(session, 'copy running-config "startup-config"', 'copy "startup-config" running-config')
-        assert device.files.names() == ["startup-config"]
-        assert device.archive.startup() is None
+    @pytest.mark.parametrize("name", ["running-config", "startup-config"])
+    @pytest.mark.parametrize("line", ['copy running-config "{}"', "show version | redirect {}"])
+    def test_the_names_of_the_devices_own_are_not_taken(self, session, device, line, name):
+        assert refused(session, line.format(name)) == [
+            f'% Error: file "{name}": this name is the device\'s own, choose another one'
+        ]
+        assert not device.files.folder.exists()
 
     def test_for_a_time(self, session, device, clock):
         device.files.write("x.cfg", "hostname core\n")
