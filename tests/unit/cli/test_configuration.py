@@ -144,6 +144,11 @@ class TestFiles:
             "and 40 more",
             "% Error: x.cfg has 50 mistakes; nothing was changed",
         ]
+        device.files.write("x.cfg", "nonsense\n" * 200)
+        assert refused(session, line)[10:] == [
+            "and at least 90 more",
+            "% Error: x.cfg has at least 100 mistakes; nothing was changed",
+        ]
         assert device.running is before
         assert device.lock.unconfirmed is None
 
