@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from hsadc.cli import configuration
 from hsadc.config.saved import Saved
 from tests.unit.cli.operators import SHUT, data, refused, run, shut
 from tests.unit.config.memory import configure
@@ -88,6 +89,16 @@ class TestDifference:
 
     def test_before_the_first_save_all_is_new(self, session, device):
         assert len(run(session, "show configuration difference")) == 2 + len(device.text().splitlines())
+
+
+def test_who_deletes_what_is_logged(session, device, caplog):
+    run(session, "copy running-config x.cfg", "save", *SHUT, "save")
+    with caplog.at_level("INFO", configuration.__name__):
+        run(session, "delete file x.cfg", "delete configuration backup 0")
+    assert [r.getMessage() for r in caplog.records if r.name == configuration.__name__] == [
+        f"file 'x.cfg' deleted by {session.author}",
+        f"backup 0 deleted by {session.author}",
+    ]
 
 
 class TestFiles:
