@@ -78,7 +78,8 @@ class Device:
     def commit(self, make: MakeConfig, author: Author, what: str, confirm_s: int | None = None) -> Committed:
         """Put the configuration that `make` makes of the running one in force.
 
-        Commits follow one another: none loses what another has put in force.
+        Commits follow one another: none loses what another has put in force. The author's transaction, if any, has ended then:
+        whoever cleared it afterwards would be told that its lines are not in force.
 
         Args:
             make: is given the running-config.
@@ -95,9 +96,12 @@ class Device:
             self.lock.check(author)
             new = make(self.running)
             if confirm_s is None:
-                return self._become(new, f"{what} by {author}")
-            with self._confirmation.of(author, self.running, self.text, confirm_s):
-                return self._become(new, f"{what} by {author}, to be confirmed within {confirm_s} seconds")
+                committed = self._become(new, f"{what} by {author}")
+            else:
+                with self._confirmation.of(author, self.running, self.text, confirm_s):
+                    committed = self._become(new, f"{what} by {author}, to be confirmed within {confirm_s} seconds")
+            self.lock.transaction = None
+        return committed
 
     def confirm(self, author: Author) -> None:
         """Keep what waits to be confirmed. Any author may.
