@@ -108,11 +108,12 @@ class WrongFile(ConfigError):
         summary: how many there are.
     """
 
-    def __init__(self, path: str, mistakes: Sequence[str], number: int) -> None:
-        more = f" (and {number - 1} more)" if number > 1 else ""
+    def __init__(self, path: str, mistakes: Sequence[str], number: int, all_found: bool = True) -> None:
+        least = "" if all_found else "at least "
+        more = f" (and {least}{number - 1} more)" if number > 1 else ""
         super().__init__("", mistakes[0] + more)
         self.mistakes = tuple(mistakes)
-        self.summary = f"{path} has {number} mistakes" if number > 1 else f"{path} has a mistake"
+        self.summary = f"{path} has {least}{number} mistakes" if number > 1 else f"{path} has a mistake"
 
 
 class ApplyError(HsadcError):

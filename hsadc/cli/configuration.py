@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from hsadc.cli.session import Session
     from hsadc.config.commit import MakeChange
     from hsadc.config.running import Committed
+
+log = logging.getLogger(__name__)
 
 COMMITS = frozenset({"commit", "commit_confirmed", "commit_transaction", "rollback_transaction"})
 """Rules of the commands that decide themselves what becomes of a batch's lines so far."""
@@ -31,6 +34,7 @@ def do_save(session: Session, description: str | None = None) -> Iterable[str]:
 def do_delete_backup(session: Session, number: int) -> Iterable[str]:
     """Delete a backup; older ones move up."""
     session.device.delete_backup(number)
+    log.info("backup %d deleted by %s", number, session.author)
     return (f"Backup {number} is deleted",)
 
 
@@ -63,6 +67,7 @@ def do_replace_configuration(session: Session, file: str, minutes: int | None = 
 def do_delete_file(session: Session, file: str) -> Iterable[str]:
     """Delete a file."""
     session.device.files.delete(file)
+    log.info("file %r deleted by %s", file, session.author)
     return (f'File "{file}" is deleted',)
 
 

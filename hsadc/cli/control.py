@@ -168,7 +168,9 @@ async def _converse(
     if (request := await _next(reader)) is None:
         return
     if not allowed:
+        _log.warning("login of %r at the control socket refused", user)
         raise ControlError(f"{user}: only root and the group {GROUP} may use the device")
+    _log.info("login of %r at the control socket", user)
     shell, result = make(Login(user, batch=bool(request.get("batch")))), None
     try:
         while request is not None:

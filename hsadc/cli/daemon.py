@@ -21,6 +21,7 @@ from hsadc.cli.remote import CONTROL_SOCKET
 from hsadc.cli.session import Session
 from hsadc.cli.shell import Login
 from hsadc.config.commit import Device
+from hsadc.config.files import RUNNING, STARTUP
 from hsadc.errors import ApplyError, ConfigError
 from hsadc.model.admin_user import AdminUser
 from hsadc.syntax.grammar import load_grammar
@@ -108,7 +109,8 @@ async def _serve(
             from hsadc.cli.sftp import Transfer
 
             host_key = options.state_dir / "ssh_host_key"
-            transfer = partial(Transfer, folder=_files(options.state_dir), shown=_shown_as_files(device))
+            device.files.prepare()
+            transfer = partial(Transfer, files=device.files, shown=_shown_as_files(device))
             listening = ssh.listen(*address, host_key=host_key, users=users, shell=login, transfer=transfer)
             await stack.enter_async_context(listening)
         for warning in await asyncio.to_thread(device.start):
@@ -126,26 +128,12 @@ async def _serve(
         await stop.wait()
 
 
-def _files(state_dir: Path) -> Path:
-    """The folder of the files that operators put on the device; only the device may look into it."""
-    from hsadc.cli.sftp import UNFINISHED
-
-    folder = state_dir / "files"
-    try:
-        folder.mkdir(mode=0o700, exist_ok=True)
-        for left in folder.glob(f"{UNFINISHED}*"):  # by a device that died
-            left.unlink()
-    except OSError as e:
-        raise ApplyError(f"make the folder {folder}", e.strerror or str(e)) from e
-    return folder
-
-
 def _shown_as_files(device: Device) -> Mapping[str, Callable[[], str]]:
     def startup() -> str:
         saved = device.archive.startup()
         return "" if saved is None else saved.text
 
-    return {"running-config": device.text, "startup-config": startup}
+    return {RUNNING: device.text, STARTUP: startup}
 
 
 async def _repair_now_and_then(device: Device) -> None:

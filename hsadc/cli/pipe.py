@@ -15,6 +15,8 @@ from hsadc.syntax.words import column_of
 
 _BAR = re.compile(r'(?<!\S)"(?:[^"\\]|\\.)*"(?=\s|$)|(?<!\S)"[^"]*$|(?P<alone>(?<=\s)\|(?=\s|$))|(?P<glued>\|)')
 
+MOST_PIPES = 16
+
 Filter = Callable[[Sequence[str]], Sequence[str]]
 
 
@@ -57,6 +59,7 @@ def split_pipes(modes: Sequence[Node], line: str) -> tuple[str, ...]:
         if not shows(modes, line[:first]) or _rule(modes, line) is not None:
             return (line,)
         bars = [first, *(at for at in bars if at > first)]
+    bars = bars[: MOST_PIPES + 1]  # one too many is enough to be refused; each costs as much as the line is long
     starts = [0, *(at + 1 for at in bars)]
     return tuple(" " * start + line[start:end] for start, end in zip(starts, [*bars, len(line)], strict=True))
 
@@ -82,6 +85,8 @@ def read_pipeline(root: Node, stages: Sequence[str]) -> Pipeline:
     Raises:
         CommandError: a part is not right, or does not fit the ones before it.
     """
+    if len(stages) > MOST_PIPES:
+        raise BadValue(f"at most {MOST_PIPES} pipes are possible", column_of(stages[MOST_PIPES], 0))
     pipeline = Pipeline()
     for stage in stages:
         command = match(root, stage)

@@ -73,9 +73,10 @@ def checked(grammar: Grammar, source: str, text: str, base: Config | None = None
     config, findings = _check(grammar, source, text, base or Config())
     if findings:
         lines = [next(f.lines()) for f in findings[:MISTAKES_TOLD]]
+        all_found = len(findings) < MOST_MISTAKES
         if more := len(findings) - len(lines):
-            lines.append(f"and {more} more")
-        raise WrongFile(source, lines, len(findings))
+            lines.append(f"and {more} more" if all_found else f"and at least {more} more")
+        raise WrongFile(source, lines, len(findings), all_found)
     return config
 
 

@@ -79,7 +79,8 @@ class Device:
     def commit(self, make: MakeChange, author: Author, what: str, confirm_s: int | None = None) -> Committed:
         """Put the change that `make` makes of the running-config in force.
 
-        Commits follow one another: none loses what another has put in force.
+        Commits follow one another: none loses what another has put in force. The author's transaction, if any, has ended then:
+        whoever cleared it afterwards would be told that its lines are not in force.
 
         Args:
             make: is given the running-config.
@@ -96,9 +97,12 @@ class Device:
             self.lock.check(author)
             change = make(self.running)
             if confirm_s is None:
-                return self._become(change, f"{what} by {author}")
-            with self._confirmation.of(author, self.running, self.text, confirm_s):
-                return self._become(change, f"{what} by {author}, to be confirmed within {confirm_s} seconds")
+                committed = self._become(change, f"{what} by {author}")
+            else:
+                with self._confirmation.of(author, self.running, self.text, confirm_s):
+                    committed = self._become(change, f"{what} by {author}, to be confirmed within {confirm_s} seconds")
+            self.lock.transaction = None
+        return committed
 
     def confirm(self, author: Author) -> None:
         """Keep what waits to be confirmed. Any author may.

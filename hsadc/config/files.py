@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
-import re
+import os
 import stat
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from hsadc.config.store import FOLDER_MODE, SIZE_LIMIT_BYTES, read_text, refusal, remove, write_text
+from hsadc.config.upload import PART, check_size
 from hsadc.errors import ConfigError, DanglingReference
 
-FILE_NAMES = "a file's name has 1 to 63 printable characters, no slash, and no dot at its beginning"
+RUNNING, STARTUP = "running-config", "startup-config"
+"""Names of what the device shows as files beside the operators' own."""
 
-_NAME = re.compile(r"[^./][^/]{0,62}")
+FILES_KEPT = 1000
+ROOM_BYTES = 1 << 30
+
+_NAME_LENGTH = 63
+
+
+def wrong_name(name: str) -> str | None:
+    """Why no file of an operator can have this name; None when one can."""
+    if name in (RUNNING, STARTUP):
+        return "this name is the device's own, choose another one"
+    if 0 < len(name) <= _NAME_LENGTH and name.isprintable() and "/" not in name and not name.startswith("."):
+        return None
+    return f"a file's name has 1 to {_NAME_LENGTH} printable characters, no slash, and no dot at its beginning"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +37,7 @@ class File:
     """A file of the folder.
 
     Attributes:
-        name: as `is_file_name` says.
+        name: one that `wrong_name` finds nothing wrong with.
         size_bytes: its size.
         modified: when it was written last, in UTC.
     """
@@ -33,7 +48,7 @@ class File:
 
 
 class Files:
-    """A folder of files, which is made when the first one is written. Threads may share it."""
+    """A folder of files, which is made at the latest when the first one is written. Threads may share it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -50,7 +65,7 @@ class Files:
             ApplyError: the disk refused.
         """
         try:
-            paths = sorted(path for path in self.folder.iterdir() if is_file_name(path.name))
+            paths = sorted(path for path in self.folder.iterdir() if wrong_name(path.name) is None)
             return [file for path in paths if (file := _plain_file(path)) is not None]
         except FileNotFoundError:  # no folder yet
             return []
@@ -69,19 +84,50 @@ class Files:
         """Make a file, or replace one.
 
         Raises:
-            ConfigError: no file can have this name, or it is too large.
+            ConfigError: no file can have this name, it is too large, or there is no room.
             ApplyError: the disk refused; the old one is as it was.
         """
-        if not is_file_name(name):
-            raise ConfigError(f'file "{name}"', FILE_NAMES)
-        if (size := len(text.encode())) > SIZE_LIMIT_BYTES:
-            raise ConfigError(f'file "{name}"', f"it would have {size} bytes, at most {SIZE_LIMIT_BYTES} are possible")
+        if (why := wrong_name(name)) is not None:
+            raise ConfigError(f'file "{name}"', why)
         with self._mutex:
-            try:
-                self.folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
-            except OSError as e:
-                raise refusal(f"make {self.folder}", e) from e
+            self._make_folder()
+            check_size(name, len(text.encode()), self.room_bytes(name))
             write_text(self.folder / name, text)
+
+    def prepare(self) -> None:
+        """Make the folder unless it is there, and remove from it what uploads of an earlier run have left.
+
+        Raises:
+            ApplyError: the disk refused.
+        """
+        self._make_folder()
+        for part in self.folder.glob(f"{PART}*"):
+            remove(part)
+
+    def _make_folder(self) -> None:
+        try:
+            self.folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
+        except OSError as e:
+            raise refusal(f"make {self.folder}", e) from e
+
+    def room_bytes(self, name: str) -> int:
+        """How large a file of this name can be, beside the others and what is being written now.
+
+        Raises:
+            ConfigError: there is no room for another one.
+            ApplyError: the disk refused.
+        """
+        sizes = []
+        try:
+            for entry in os.scandir(self.folder):
+                with suppress(FileNotFoundError):  # deleted just now
+                    sizes += [entry.stat(follow_symlinks=False).st_size] if entry.name != name else []
+        except OSError as e:
+            raise refusal(f"read {self.folder}", e) from e
+        if len(sizes) >= FILES_KEPT or sum(sizes) >= ROOM_BYTES:
+            why = f"at most {FILES_KEPT} files of {ROOM_BYTES >> 20} MiB together are kept, `delete file` makes room"
+            raise ConfigError(f'file "{name}"', f"there is no room for it: {why}")
+        return min(SIZE_LIMIT_BYTES, ROOM_BYTES - sum(sizes))
 
     def delete(self, name: str) -> None:
         """Delete a file.
@@ -96,11 +142,6 @@ class Files:
         if name not in self.names():
             raise DanglingReference(f'file "{name}"', "there is no such file, `show files` lists them")
         return self.folder / name
-
-
-def is_file_name(name: str) -> bool:
-    """Whether a file of the operators may have this name: `FILE_NAMES` says which."""
-    return name.isprintable() and _NAME.fullmatch(name) is not None
 
 
 def _plain_file(path: Path) -> File | None:

@@ -2,7 +2,8 @@
 
     ! saved 2026-11-23 16:45:00 UTC by admin (ssh 10.0.0.7): before the change of the uplink
 
-The line is a comment to whoever reads the configuration. Files written by hand have none.
+A user's name that has `: ` in it, or begins with a quote, is quoted. The line is a comment to whoever reads the configuration.
+Files written by hand have none.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ from pathlib import Path
 
 from hsadc.config.store import read_text
 from hsadc.errors import ConfigError
+from hsadc.syntax.words import quote, unquote
 
 _TIME = "%Y-%m-%d %H:%M:%S"
-_HEADER = re.compile(r"! saved (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) UTC by (.+?)(?:: (.*))?")
+_HEADER = re.compile(r'! saved (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) UTC by ("(?:[^"\\]|\\.)*"|.+?)(?:: (.*))?')
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,8 @@ class Saved:
     def file_text(self) -> str:
         """What stands in the file."""
         why = f": {self.description}" if self.description else ""
-        return f"! saved {self.time:{_TIME}} UTC by {self.by}{why}\n{self.text}"
+        by = quote(self.by) if self.by and (": " in self.by or self.by.startswith('"')) else self.by
+        return f"! saved {self.time:{_TIME}} UTC by {by}{why}\n{self.text}"
 
 
 def read_saved(text: str, written: datetime) -> Saved:
@@ -47,7 +50,7 @@ def read_saved(text: str, written: datetime) -> Saved:
     first, newline, rest = text.partition("\n")
     if newline and (header := _HEADER.fullmatch(first)):
         try:
-            return Saved(rest, datetime.strptime(header[1], _TIME).replace(tzinfo=UTC), header[2], header[3])
+            return Saved(rest, datetime.strptime(header[1], _TIME).replace(tzinfo=UTC), unquote(header[2]), header[3])
         except ValueError:
             pass  # no such day or hour: a comment of somebody's own
     return Saved(text, written)

@@ -78,18 +78,11 @@ class Dataplane:
         with asking("start to watch"):
             self._mirror.start_watching()
             self._supervisor.start()
-        kinds = self._touched(intent) if self._applied else _KINDS
+        kinds = touched(self._intent, intent) if self._applied else _KINDS
         self._applied = False  # should it fail half way, the next one looks at everything
         outcome = self._reconcile(intent, kinds)
         self._intent, self._applied = intent, True
         return outcome
-
-    def _touched(self, intent: Intent) -> Sequence[str]:
-        """The kinds of objects that differ from those in force, and those that may depend on them: all later ones."""
-        changed = [kind for kind in _KINDS if getattr(intent, kind) != getattr(self._intent, kind)]
-        first = next((kind for kind in changed if kind != "routes"), None)  # on routes nothing depends
-        later = _KINDS[_KINDS.index(first) :] if first is not None else ()
-        return [kind for kind in _KINDS if kind in changed or kind in later]
 
     def repair(self) -> Outcome:
         """Make again what somebody has taken apart by hand.
@@ -178,3 +171,11 @@ class Dataplane:
     def haproxy(self) -> HaproxyState:
         """How HAProxy is now."""
         return self._supervisor.state()
+
+
+def touched(before: Intent, after: Intent) -> Sequence[str]:
+    """The kinds of objects that differ, and those that may depend on them: all later ones."""
+    changed = [kind for kind in _KINDS if getattr(before, kind) != getattr(after, kind)]
+    first = next((kind for kind in changed if kind != "routes"), None)  # on routes nothing depends
+    later = _KINDS[_KINDS.index(first) :] if first is not None else ()
+    return [kind for kind in _KINDS if kind in changed or kind in later]

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from contextlib import contextmanager
 from dataclasses import replace
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ import hsadc
 from hsadc.dataplane.dataplane import Dataplane
 from hsadc.dataplane.reconcile import Outcome
 from hsadc.errors import ApplyError
+from hsadc.intent.address import AddressIntent
 from hsadc.intent.compile import Intent
 from hsadc.intent.mirror import TunnelIntent
 from hsadc.intent.route import RouteIntent
@@ -141,5 +142,23 @@ def test_only_what_a_change_may_touch_is_looked_at(net, tmp_path):
         assert dataplane.apply(Intent(tunnels=(tunnel,), routes=(route,))) == Outcome(created=1), (
             "after a failure it looks at all"
         )
+    finally:
+        dataplane.stop()
+
+
+def test_an_earlier_kind_that_somebody_took_apart_is_mended_by_a_repair(net, tmp_path):
+    net.ip("link set eth0 up")
+    address = AddressIntent("eth0", IPv4Interface("10.1.0.1/24"))
+    first = TunnelIntent("tunnel1", "eth0", IPv4Address("10.1.0.1"), IPv4Address("10.1.0.9"))
+    second = replace(first, interface="tunnel2", destination=IPv4Address("10.1.0.10"))
+    dataplane = Dataplane(tmp_path)
+    dataplane.apply(Intent(addresses=(address,), tunnels=(first,)))
+    try:
+        net.ip("address delete 10.1.0.1/24 dev eth0")
+        assert dataplane.apply(Intent(addresses=(address,), tunnels=(first, second))) == Outcome(created=1)
+        assert "10.1.0.1/24" not in net.ip("address show dev eth0")
+        assert dataplane.repair() == Outcome(created=1)
+        assert "10.1.0.1/24" in net.ip("address show dev eth0")
+        assert dataplane.repair() == Outcome()
     finally:
         dataplane.stop()

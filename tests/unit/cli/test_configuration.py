@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from hsadc.cli import configuration
 from hsadc.config.saved import Saved
 from tests.unit.cli.operators import SHUT, data, refused, run, shut
 from tests.unit.config.memory import configure
@@ -90,6 +91,16 @@ class TestDifference:
         assert len(run(session, "show configuration difference")) == 2 + len(device.text().splitlines())
 
 
+def test_who_deletes_what_is_logged(session, device, caplog):
+    run(session, "copy running-config x.cfg", "save", *SHUT, "save")
+    with caplog.at_level("INFO", configuration.__name__):
+        run(session, "delete file x.cfg", "delete configuration backup 0")
+    assert [r.getMessage() for r in caplog.records if r.name == configuration.__name__] == [
+        f"file 'x.cfg' deleted by {session.author}",
+        f"backup 0 deleted by {session.author}",
+    ]
+
+
 class TestFiles:
     def test_to_a_file_and_back(self, session, device):
         before = device.running
@@ -144,13 +155,21 @@ class TestFiles:
             "and 40 more",
             "% Error: x.cfg has 50 mistakes; nothing was changed",
         ]
+        device.files.write("x.cfg", "nonsense\n" * 200)
+        assert refused(session, line)[10:] == [
+            "and at least 90 more",
+            "% Error: x.cfg has at least 100 mistakes; nothing was changed",
+        ]
         assert device.running is before
         assert device.lock.unconfirmed is None
 
-    def test_a_file_may_be_named_as_a_keyword_in_quotes(self, session, device):
-        run(session, 'copy running-config "startup-config"', 'copy "startup-config" running-config')
-        assert device.files.names() == ["startup-config"]
-        assert device.archive.startup() is None
+    @pytest.mark.parametrize("name", ["running-config", "startup-config"])
+    @pytest.mark.parametrize("line", ['copy running-config "{}"', "show version | redirect {}"])
+    def test_the_names_of_the_devices_own_are_not_taken(self, session, device, line, name):
+        assert refused(session, line.format(name)) == [
+            f'% Error: file "{name}": this name is the device\'s own, choose another one'
+        ]
+        assert not device.files.folder.exists()
 
     def test_for_a_time(self, session, device, clock):
         device.files.write("x.cfg", "hostname core\n")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from hsadc.cli import control
 from hsadc.cli.batch import run_batch
 from hsadc.cli.remote import ControlError, NoDaemon, RemoteShell
 from hsadc.cli.shell import Login, Shell
@@ -23,6 +24,13 @@ def test_the_session_knows_who_it_is_for(daemon, path):
         name = pwd.getpwuid(os.getuid()).pw_name
         assert one.run("show user").lines == (f"{name} interactive",)
         assert other.run("show user").lines == (f"{name} batch",)
+
+
+def test_who_logs_in_is_logged(daemon, path, caplog):
+    with caplog.at_level("INFO", control.__name__), RemoteShell(path):
+        pass
+    name = pwd.getpwuid(os.getuid()).pw_name
+    assert [r.getMessage() for r in caplog.records if r.name == control.__name__] == [f"login of {name!r} at the control socket"]
 
 
 def test_each_connection_is_a_session(daemon, path):

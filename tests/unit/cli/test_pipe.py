@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hsadc.cli import pipe
-from hsadc.cli.pipe import read_pipeline, split_pipes
+from hsadc.cli.pipe import MOST_PIPES, read_pipeline, split_pipes
 from hsadc.cli.search import LONGEST
 from hsadc.cli.session import Session
 from hsadc.cli.shell import Completion, Login
@@ -159,6 +159,7 @@ class TestOrder:
             ("show version | json | count", "count", "only redirect can follow json"),
             ("show version | json | refresh 2", "refresh", "only redirect can follow json"),
             ("show version | count | json", "json", "json must be the first behind the command"),
+            ("show version" + " | count" * 17, "count", "at most 16 pipes are possible"),
             ("show interface 隧 | json", "隧", "unrecognized keyword 隧"),
         ],
     )
@@ -172,6 +173,11 @@ class TestOrder:
     def test_an_expression_that_is_too_long(self, session):
         (caret, _) = refused(session, f"show version | include {'a' * (LONGEST + 1)}")
         assert caret.endswith(f"^-----the expression has {LONGEST + 1} characters, at most {LONGEST} are possible")
+
+    def test_a_line_full_of_pipes_takes_no_memory(self, session):
+        parts = split_pipes(EXEC, "show version" + " | count" * 7000)
+        assert len(parts) == 1 + MOST_PIPES + 1
+        assert shown(session, "show version" + " | count" * MOST_PIPES) == ["Count: 1 lines"]
 
     def test_nothing_is_done_before_the_whole_line_is_right(self, session):
         batch = Session(session.device, Login(batch=True))

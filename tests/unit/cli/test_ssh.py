@@ -18,6 +18,7 @@ import pytest
 from hsadc.cli import connections, ssh
 from hsadc.cli.sftp import Transfer
 from hsadc.cli.shell import Login
+from hsadc.config.files import Files
 from hsadc.errors import ApplyError
 from hsadc.model.admin_user import AdminUser
 from hsadc.syntax.password import hash_password
@@ -42,8 +43,8 @@ class Server:
         return self.shells[-1]
 
     def _transfer(self, channel) -> Transfer:
-        files = self._folder / "files"
-        files.mkdir(exist_ok=True)
+        files = Files(self._folder / "files")
+        files.prepare()
         return Transfer(channel, files, {"running-config": lambda: "hostname hsadc\n"})
 
     @asynccontextmanager

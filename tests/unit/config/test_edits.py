@@ -5,15 +5,16 @@ from __future__ import annotations
 import pytest
 
 from hsadc.config.edits import Edit, Edits
+from hsadc.config.lock import Author
 from hsadc.config.running import Committed
 from hsadc.errors import ApplyError, ConfigError, DanglingReference
 from hsadc.syntax.match import match, match_in
-from tests.unit.config.memory import ROOT, MemoryDataplane, adc, configure
+from tests.unit.config.memory import ROOT, MemoryClock, MemoryDataplane, adc, configure, edited
 
 
 @pytest.fixture
 def device(tmp_path):
-    return adc(tmp_path, MemoryDataplane())
+    return adc(tmp_path, MemoryDataplane(), MemoryClock())
 
 
 @pytest.fixture
@@ -173,3 +174,14 @@ def test_two_transactions_at_once(device):
     first.commit()
     second.commit()
     assert {n: r.weight for n, r in device.running.real_server.items()} == {"a": 3, "b": 2}
+
+
+@pytest.mark.parametrize("confirm_s", [None, 60])
+def test_nobody_can_end_a_transaction_that_is_in_force(device, confirm_s):
+    device.begin(ROOT)
+    with pytest.raises(DanglingReference):
+        device.commit(edited(device, "no hostname\nno tunnel gre x"), ROOT, "transaction", confirm_s)
+    assert device.lock.transaction is not None
+    device.commit(edited(device, "hostname x"), ROOT, "transaction", confirm_s)
+    with pytest.raises(ConfigError, match="no session is in a transaction"):
+        device.clear_lock(Author("other"))

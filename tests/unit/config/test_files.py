@@ -32,7 +32,22 @@ def test_the_folder_is_made_with_the_first_file(files):
 
 @pytest.mark.parametrize(
     "name",
-    ["", ".", "..", ".hidden", "a/b", "/etc/passwd", "../startup.cfg", "x" * 64, "a\nb", "a\x00b", "\x9b", "\udcff", "a\u202eb"],
+    [
+        "",
+        ".",
+        "..",
+        ".hidden",
+        "a/b",
+        "/etc/passwd",
+        "../startup.cfg",
+        "x" * 64,
+        "a\nb",
+        "a\x00b",
+        "\x9b",
+        "\u2028",
+        "\udcff",
+        "a\u202eb",
+    ],
 )
 def test_no_name_leads_elsewhere(files, name, tmp_path):
     (tmp_path / "startup.cfg").write_text("secret")
@@ -53,6 +68,7 @@ def test_links_and_folders_are_not_files(files, tmp_path):
     (files.folder / "link").symlink_to(tmp_path / "elsewhere")
     (files.folder / "folder").mkdir()
     (files.folder / ".a.new").write_text("half")
+    (files.folder / ".part-x").write_text("half")
     assert files.names() == ["a"]
     with pytest.raises(DanglingReference):
         files.read("link")
@@ -84,6 +100,33 @@ def test_what_is_too_large_is_refused(files, monkeypatch):
     with pytest.raises(ConfigError, match='file "a": it would have 12 bytes, at most 10 are possible'):
         files.write("a", "新" * 4)
     assert files.read("a") == "x" * 10
+
+
+def test_the_folder_has_room_for_so_many_files_and_bytes(files, monkeypatch):
+    monkeypatch.setattr(module, "FILES_KEPT", 3)
+    monkeypatch.setattr(module, "ROOM_BYTES", 2 << 20)
+    files.write("a", "x" * (1 << 20))
+    files.write("a", "x" * (3 << 19))
+    with pytest.raises(ConfigError, match='file "b": it would have 524289 bytes, at most 524288 are possible'):
+        files.write("b", "x" * ((1 << 19) + 1))
+    files.write("b", "x" * (1 << 19))
+    full = 'file "c": there is no room for it: at most 3 files of 2 MiB together are kept, `delete file` makes room'
+    with pytest.raises(ConfigError, match=full):
+        files.write("c", "")
+    files.delete("a")
+    files.write("c", "")
+    files.write("d", "")
+    with pytest.raises(ConfigError, match="no room"):
+        files.write("e", "")
+    files.write("d", "x")
+
+
+def test_what_uploads_of_an_earlier_run_left_is_removed(files):
+    files.prepare()
+    for name in (".part-x", "kept"):
+        (files.folder / name).write_text("half")
+    files.prepare()
+    assert os.listdir(files.folder) == ["kept"]
 
 
 def test_a_disk_that_refuses(files, tmp_path):

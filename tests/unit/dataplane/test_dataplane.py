@@ -1,0 +1,36 @@
+"""Which kinds of objects are looked at when an intent changes."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+
+import pytest
+
+from hsadc.dataplane.dataplane import touched
+from hsadc.intent.compile import Intent
+
+LOOKED_AT = {
+    "links": "links addresses routes tunnels rules taps haproxy",
+    "addresses": "addresses routes tunnels rules taps haproxy",
+    "routes": "routes",
+    "tunnels": "tunnels rules taps haproxy",
+    "rules": "rules taps haproxy",
+    "taps": "taps haproxy",
+    "haproxy": "haproxy",
+    "routes rules": "routes rules taps haproxy",
+    "": "",
+}
+
+
+def changed(*kinds: str) -> Intent:
+    return replace(Intent(), **dict.fromkeys(kinds, ("another one",)))
+
+
+@pytest.mark.parametrize(("kinds", "looked_at"), LOOKED_AT.items())
+def test_those_that_differ_and_those_that_may_depend_on_them(kinds, looked_at):
+    assert list(touched(Intent(), changed(*kinds.split()))) == looked_at.split()
+    assert list(touched(changed(*kinds.split()), Intent())) == looked_at.split()
+
+
+def test_each_kind_is_in_the_table():
+    assert {f.name for f in fields(Intent)} <= LOOKED_AT.keys()
