@@ -128,6 +128,7 @@ class _Dialogue:
     async def _line(self) -> Event:
         """The event that ends the line."""
         while True:
+            await _turn_of_others()
             text, event = self._editor.advance()
             self._unwritten += text
             if event is None:
@@ -192,6 +193,7 @@ class _Dialogue:
     async def _key(self, note: str, read: Callable[[], Awaitable[None]]) -> Key | str:
         """One key, while a note is shown that is erased again."""
         self._unwritten += note
+        await _turn_of_others()
         try:
             while (key := self._editor.key()) is None:
                 await read()
@@ -223,6 +225,11 @@ class _Dialogue:
         text, self._unwritten = self._unwritten, ""
         if text:
             await self._terminal.write(text)
+
+
+async def _turn_of_others() -> None:
+    """What arrives without end never makes this one wait: the other sessions get their turn between two pieces all the same."""
+    await asyncio.sleep(0)
 
 
 def printable(line: str) -> str:

@@ -73,6 +73,19 @@ class TestServeTerminal:
             "#e\r\nexit  end\r\nhsadc(config)#ex\r\n" + serve_error("ex")
         )
 
+    @pytest.mark.parametrize("typed", [["\0" * 9] * 99, ["?" * 99], ["x" + "\t" * 99], ["show lines 999\r" + " " * 99]])
+    def test_what_arrives_without_end_does_not_keep_others_waiting(self, make_shell, typed):
+        async def both() -> int:
+            session = asyncio.create_task(serve_terminal(make_shell(), Wire(*typed)))
+            turns = 0
+            while not session.done():
+                await asyncio.sleep(0)
+                turns += 1
+            await session
+            return turns
+
+        assert asyncio.run(both()) >= 99
+
     def test_ctrl_z_runs_the_line_and_leaves(self, make_shell):
         shell = make_shell()
         written = serve(shell, "configure\r", "hostname edge\x1a", "configure\r", "\x1a", "exit\r")
