@@ -120,7 +120,7 @@ class Device:
 
         Raises:
             ConfigError: nothing waits to be confirmed.
-            ApplyError: the dataplane or the disk refused; it still waits.
+            ApplyError: the dataplane refused; it still waits.
         """
         with self._alone():
             return self._take_back(f"rollback of the unconfirmed commit by {author}")
@@ -267,7 +267,7 @@ class Device:
 
     def _take_back(self, what: str) -> Committed:
         committed = self._running.become(Change(self.running, self._confirmation.base))
-        self._confirmation.confirm()
+        self._confirmation.taken_back()
         log.info("configuration changed, %s: %s", committed, what)
         return committed
 

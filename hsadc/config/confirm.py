@@ -83,8 +83,12 @@ class Confirmation:
         """
         waiting = self._waiting()
         remove(self.path)  # from here on the next start does not take it back
-        waiting.alarm.cancel()
-        self._lock.unconfirmed = None
+        self._end(waiting)
+
+    def taken_back(self) -> None:
+        """The base is in force: nothing waits any more, even where the disk refuses to forget it now."""
+        self._end(self._waiting())
+        self.forget()
 
     def refuse_unconfirmed(self) -> None:
         """Refuse to go on while a commit waits, or while the next start would take for one what has been resolved.
@@ -125,6 +129,10 @@ class Confirmation:
         if self._lock.unconfirmed is None:
             raise ConfigError("", "no commit waits to be confirmed")
         return self._lock.unconfirmed
+
+    def _end(self, waiting: Unconfirmed) -> None:
+        waiting.alarm.cancel()
+        self._lock.unconfirmed = None
 
     def _arm(self, waiting: Unconfirmed, seconds: int) -> None:
         waiting.alarm = self._clock.alarm(seconds, lambda: self._expire(waiting))

@@ -180,6 +180,27 @@ def test_a_confirmation_that_the_disk_refuses_can_be_given_again(device, clock, 
     assert (device.lock.unconfirmed, file(device)) == (None, None)
 
 
+def test_a_rollback_is_one_whatever_the_disk_says_and_nothing_is_saved_before_the_disk_forgets(
+    device, clock, monkeypatch, caplog
+):
+    before = device.running
+    try_out(device, MTU)
+
+    def broken(path, **_):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(os, "unlink", broken)
+    assert device.take_back(ADMIN).changed
+    assert (device.running, device.lock.unconfirmed, clock.alarms) == (before, None, set())
+    assert "delete" in caplog.text
+    configure(device, "hostname others")
+    with pytest.raises(ApplyError, match="Read-only file system"):
+        device.save(ROOT)
+    monkeypatch.undo()
+    assert device.save(ROOT)
+    assert file(device) is None
+
+
 def test_a_rollback_that_the_dataplane_refuses_is_tried_again(device, plane, clock, caplog):
     before = device.running, plane.objects
     try_out(device, MTU)
