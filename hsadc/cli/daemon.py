@@ -143,6 +143,8 @@ async def _repair_now_and_then(device: Device) -> None:
             await asyncio.to_thread(device.repair)
         except ApplyError as e:
             log.error("the machine is not as configured: %s", e)
+        except Exception:  # or nothing would be repaired from now on
+            log.exception("a bug: the machine could not be compared with the configuration")
 
 
 async def _stop(device: Device) -> None:

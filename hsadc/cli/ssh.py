@@ -73,7 +73,7 @@ async def listen(
             address,
             port,
             server_factory=connections.server,
-            server_host_keys=[os.fspath(host_key)],
+            server_host_keys=[asyncssh.read_private_key(host_key)],  # a path would be read again at each login
             process_factory=_Service(shell).serve,
             sftp_factory=transfer,
             allow_scp=True,

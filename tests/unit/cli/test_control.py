@@ -78,6 +78,13 @@ def test_the_socket_of_a_dead_device_is_replaced(path, make_shell):
         assert shell.prompt == "hsadc#"
 
 
+def test_a_socket_that_cannot_be_removed_does_no_harm(path, make_shell):
+    with running(path, make_shell):
+        path.unlink()
+        path.mkdir()
+    assert path.is_dir()
+
+
 def test_the_socket_of_a_live_device_is_not(daemon, path, make_shell):
     with pytest.raises(ControlError, match=rf"^a device runs already: it listens at {path}$"):
         Daemon(path, make_shell)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import resource
@@ -10,14 +11,16 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
 from hsadc import __version__
+from hsadc.cli import daemon as module
 from hsadc.cli.daemon import parse_ssh
 from hsadc.cli.main import main
 from hsadc.cli.remote import RemoteShell
-from hsadc.errors import ConfigError
+from hsadc.errors import ApplyError, ConfigError
 
 SAMPLE = Path(__file__).parents[3] / "samples" / "article.cfg"
 
@@ -156,6 +159,27 @@ def test_all_commands_as_a_document(capsys):
 def test_where_ssh_cannot_listen(text):
     with pytest.raises(ConfigError, match="must be ADDRESS:PORT"):
         parse_ssh(text)
+
+
+def test_the_machine_is_repaired_again_whatever_happens(monkeypatch, caplog):
+    monkeypatch.setattr(module, "REPAIR_INTERVAL_S", 0)
+    results = iter([RuntimeError("made for a test"), ApplyError("read", "refused"), None])
+
+    async def until_there_was_no_error() -> None:
+        done, loop = asyncio.Event(), asyncio.get_running_loop()
+
+        def repair() -> None:
+            if error := next(results, None):
+                raise error
+            loop.call_soon_threadsafe(done.set)
+
+        repairs = asyncio.create_task(module._repair_now_and_then(Mock(repair=repair)))
+        await done.wait()
+        repairs.cancel()
+
+    asyncio.run(until_there_was_no_error())
+    assert "a bug: the machine could not be compared" in caplog.text
+    assert "the machine is not as configured: read: refused" in caplog.text
 
 
 class Daemon:

@@ -162,6 +162,14 @@ class TestListen:
         serve(talk)
         assert path.read_bytes() == key
 
+    def test_a_host_key_that_is_lost_meanwhile(self, serve, tmp_path):
+        async def talk(server: Server) -> None:
+            (tmp_path / "ssh_host_key").unlink()
+            async with server.connect() as connection:
+                assert (await connection.run("show version")).stdout == "hsadc 1.0\n"
+
+        serve(talk)
+
     def test_a_host_key_that_is_none(self, serve, tmp_path):
         (tmp_path / "ssh_host_key").write_text("")
         with pytest.raises(ApplyError, match=r"^read the SSH host key "):
