@@ -159,3 +159,19 @@ def other(device):
 @pytest.fixture
 def batch(device):
     return Session(device, Login("admin", "ssh", "10.0.0.7", batch=True))
+
+
+@pytest.fixture
+def kept(tmp_path):
+    """A device without a dataplane."""
+    device = adc(tmp_path)
+    configure(device, FULL)
+    return device
+
+
+@pytest.fixture
+def served(tmp_path):
+    """A device whose dataplane is in memory."""
+    device = adc(tmp_path, MemoryDataplane())
+    configure(device, FULL)
+    return device

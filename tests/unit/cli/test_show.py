@@ -63,22 +63,6 @@ def device(request, tmp_path):
     return adc(tmp_path, request.param and request.param())
 
 
-@pytest.fixture
-def kept(tmp_path):
-    """A device without a dataplane."""
-    device = adc(tmp_path)
-    configure(device, FULL)
-    return device
-
-
-@pytest.fixture
-def served(tmp_path):
-    """A device whose dataplane is in memory."""
-    device = adc(tmp_path, MemoryDataplane())
-    configure(device, FULL)
-    return device
-
-
 def configuring(device, *lines):
     """A session in configuration mode, where every show command works."""
     session = Session(device)

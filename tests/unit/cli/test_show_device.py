@@ -17,23 +17,7 @@ from hsadc.cli.shell import Login
 from hsadc.cli.show.tech_support import PARTS
 from hsadc.errors import ApplyError
 from hsadc.syntax.password import hash_password
-from tests.unit.config.memory import FULL, MemoryDataplane, adc, configure
-
-
-@pytest.fixture
-def kept(tmp_path):
-    """A device without a dataplane."""
-    device = adc(tmp_path)
-    configure(device, FULL)
-    return device
-
-
-@pytest.fixture
-def served(tmp_path):
-    """A device whose dataplane is in memory."""
-    device = adc(tmp_path, MemoryDataplane())
-    configure(device, FULL)
-    return device
+from tests.unit.config.memory import adc, configure
 
 
 @pytest.fixture
