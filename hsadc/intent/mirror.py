@@ -1,83 +1,182 @@
-"""The mirror: which packets are copied, and what becomes of a copy."""
+"""The mirror: which packets are copied, and what becomes of a copy.
+
+    rule, port mirror  ->  profile  ->  tunnel
+    (which packets)        (how many,    (in what, and where to)
+                            and which of the tunnels)
+
+`mirror-traffic interface tunnelN` goes through a profile of its own that copies all to that one tunnel.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
-from hsadc.errors import ConfigError
-from hsadc.intent.ports import Port, Ports
-from hsadc.model.config import Config
-from hsadc.model.title import title
-from hsadc.model.tunnel import GreTunnel
-from hsadc.model.virtual_server import VirtualServer
+from hsadc.wire.encapsulation import Encapsulation
 
-GRE_OVERHEAD_BYTES = 24
-"""Outer IPv4 header (20) and GRE header (4) without options (RFC 2784)."""
-KEY_BYTES = 4
-TCP_HEADERS_BYTES = 40
-"""IPv4 and TCP headers without options: what an MSS does not count (RFC 9293 section 3.7.1)."""
 TCP = 6
+ANY_PROTOCOL, ANY_ICMP = 256, 257
+"""Of an access list's entry: any protocol, and the ICMP of the packet's family."""
+ANY_PORT = (0, 65535)
 
 
 @dataclass(frozen=True, slots=True)
 class TunnelIntent:
-    """What happens to the copies that leave by a tunnel interface.
+    """What happens to the copies that leave by a tunnel interface, or by an Ethernet interface as they are.
 
     Attributes:
-        interface: `tunnel1` and so on.
-        egress: Linux device that the encapsulated packets leave by; None lets the routing table choose.
-        source: outer source address.
-        destination: outer destination address, the analyzer.
-        gre_key: GRE key (RFC 2890), 0 to 4294967295; None sends none.
-        mtu_bytes: the largest outer IP packet that the egress takes.
+        interface: `tunnel1` and so on; `ethernet0/2` for frames without encapsulation.
+        egress: Linux device that the packets leave by; None lets the routing table choose.
+        encapsulation: what is put in front of them.
+        mtu_bytes: the largest outer IP packet (without encapsulation: the largest copied IP packet) that may be sent.
+        oversize: what happens to copies that do not fit: `segment`, `fragment`, `truncate` or `drop`.
     """
 
     interface: str
     egress: str | None
-    source: IPv4Address
-    destination: IPv4Address
-    gre_key: int | None = None
+    encapsulation: Encapsulation
     mtu_bytes: int = 1500
+    oversize: str = "segment"
 
     @property
     def inner_mtu_bytes(self) -> int:
-        """The largest packet whose copy fits in one outer packet."""
-        return self.mtu_bytes - GRE_OVERHEAD_BYTES - (KEY_BYTES if self.gre_key is not None else 0)
+        """The largest IP packet, without a VLAN tag, whose copy fits in one outer packet."""
+        return self.mtu_bytes - self.encapsulation.overhead_bytes
 
     @property
     def key(self) -> str:
-        """One per tunnel interface."""
+        """One per interface."""
         return self.interface
 
 
 @dataclass(frozen=True, slots=True)
+class AccessRule:
+    """One entry of an access list, as the dataplane compares it.
+
+    Attributes:
+        permit: False denies.
+        protocol: 0 to 255, ANY_PROTOCOL or ANY_ICMP.
+        source: None is any address of either family.
+        source_ports: first and last; ANY_PORT also matches packets without ports, others match TCP and UDP alone.
+        destination: as `source`.
+        destination_ports: as `source_ports`.
+    """
+
+    permit: bool
+    protocol: int
+    source: IPv4Network | IPv6Network | None = None
+    source_ports: tuple[int, int] = ANY_PORT
+    destination: IPv4Network | IPv6Network | None = None
+    destination_ports: tuple[int, int] = ANY_PORT
+
+
+@dataclass(frozen=True, slots=True)
+class AccessListIntent:
+    """An access list; its number follows from its content, so a changed list is another one.
+
+    Attributes:
+        number: 1 to 4294967295.
+        rules: in order; a packet that none matches, in either direction, is denied.
+    """
+
+    number: int
+    rules: tuple[AccessRule, ...]
+
+    @property
+    def key(self) -> int:
+        """What profiles and port mirrors refer to."""
+        return self.number
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileIntent:
+    """How a source's packets become copies.
+
+    Attributes:
+        number: 1 to 4294967295; names it, and with a destination its counters. N for `mirror-traffic interface tunnelN`.
+        destinations: names of 1 to 8 tunnels (`TunnelIntent.interface`).
+        direction: `forward`, `backward` or `bidirection`.
+        distribute: `replicate`, `flow-hash` or `failover`.
+        sample_packets: one packet of so many is copied.
+        sample_flows: one flow of so many is copied.
+        truncate_bytes: what is copied of each payload (IP packet or frame); None copies all.
+        rate_pps: packets a second and destination; None sets no limit.
+        rate_mbps: megabits a second and destination; None sets no limit.
+        access_list: number of the list that permits what is copied; 0 permits all.
+    """
+
+    number: int
+    destinations: tuple[str, ...]
+    direction: str = "bidirection"
+    distribute: str = "replicate"
+    sample_packets: int = 1
+    sample_flows: int = 1
+    truncate_bytes: int | None = None
+    rate_pps: int | None = None
+    rate_mbps: int | None = None
+    access_list: int = 0
+
+    @property
+    def key(self) -> int:
+        """What rules and port mirrors refer to."""
+        return self.number
+
+    @property
+    def exact(self) -> bool:
+        """Whether it deals with packets one by one, as they are on the wire."""
+        return self.sample_packets > 1 or self.truncate_bytes is not None
+
+
+@dataclass(frozen=True, slots=True)
 class RuleIntent:
-    """Packets to or from this address and port are copied, in both directions.
+    """Packets to or from this address and port are copied: forward those to it, backward those from it.
 
     Attributes:
         id: the virtual server's number, 1 to 65535; names its counters.
         address: the virtual server's address.
         port: the virtual server's port, 1 to 65535.
         protocol: IP protocol number; 6 is TCP.
-        tunnel: the tunnel interface that copies leave by.
+        profile: number of the profile.
     """
 
     id: int
-    address: IPv4Address
+    address: IPv4Address | IPv6Address
     port: int
     protocol: int
-    tunnel: str
+    profile: int
 
     @property
-    def key(self) -> tuple[IPv4Address, int, int]:
+    def key(self) -> tuple[IPv4Address | IPv6Address, int, int]:
         """What a packet is matched by."""
         return self.address, self.port, self.protocol
 
     def __str__(self) -> str:
         """As an error names it."""
-        return f"{self.address} port {self.port} to {self.tunnel}"
+        return f"{self.address} port {self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class PortMirrorIntent:
+    """All packets of a device are copied: forward those that it receives, backward those that it sends.
+
+    Attributes:
+        id: names its counters; 65536 and above.
+        device: Linux name.
+        profile: number of the profile.
+        access_list: number of the list that permits what is copied, in addition to the profile's; 0 permits all.
+        direction: as a profile's, in addition to that.
+    """
+
+    id: int
+    device: str
+    profile: int
+    access_list: int = 0
+    direction: str = "bidirection"
+
+    @property
+    def key(self) -> str:
+        """One per device."""
+        return self.device
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,68 +189,3 @@ class TapIntent:
     def key(self) -> str:
         """One per device."""
         return self.device
-
-
-def compile_tunnels(config: Config, ports: Ports) -> tuple[TunnelIntent, ...]:
-    """The tunnel interfaces that copies can leave by.
-
-    Raises:
-        ConfigError: a tunnel's source is not one of our addresses.
-    """
-    bound = ((i, config.gre_tunnel[i.tunnel]) for i in config.tunnel_interface.values() if i.tunnel and not i.shutdown)
-    return tuple(_tunnel(i.name, tunnel, ports) for i, tunnel in bound)
-
-
-def _tunnel(interface: str, tunnel: GreTunnel, ports: Ports) -> TunnelIntent:
-    egress = ports[tunnel.interface] if tunnel.interface else None
-    source = _source(tunnel, ports)
-    mtu = egress.mtu_bytes if egress else min(p.mtu_bytes for p in ports)
-    if tunnel.destination is None:
-        raise ConfigError(title("gre_tunnel", tunnel.name), "it has no destination")
-    return TunnelIntent(interface, egress.device.name if egress else None, source, tunnel.destination, tunnel.key, mtu)
-
-
-def _source(tunnel: GreTunnel, ports: Ports) -> IPv4Address:
-    path = title("gre_tunnel", tunnel.name)
-    if isinstance(tunnel.source, str):
-        if not (addresses := ports[tunnel.source].addresses):
-            raise ConfigError(path, f"its source interface {tunnel.source} has no address")
-        return addresses[0].ip
-    if tunnel.source not in ports.addresses:
-        raise ConfigError(path, f"its source {tunnel.source} is not an address of this device")
-    return tunnel.source
-
-
-def compile_rules(served: Iterable[VirtualServer], tunnels: Iterable[TunnelIntent]) -> tuple[RuleIntent, ...]:
-    """A rule for each virtual server in force whose mirror's tunnel interface is in force too."""
-    up = {t.interface for t in tunnels}
-    return tuple(
-        RuleIntent(v.id, v.ip.address, v.ip.port, TCP, v.mirror_traffic)
-        for v in served
-        if v.mirror_traffic in up and v.mirror_traffic and v.ip
-    )
-
-
-def compile_taps(
-    config: Config, ports: Ports, tunnels: tuple[TunnelIntent, ...], rules: tuple[RuleIntent, ...]
-) -> tuple[TapIntent, ...]:
-    """Where packets of virtual servers pass: every configured interface, and the ones that own a mirrored address.
-
-    A client may be reached by another interface than the one that has the address: its packets must not be missed. Nor may
-    they be copied twice where one device stands on another.
-
-    They are there as soon as there is a tunnel to copy to, not only with the first rule: the kernel drops packets in the moment
-    in which a device gets or loses its first filter, and a mirror that is switched on and off must not disturb what it copies.
-    """
-    owners = [p for r in rules if (p := ports.owner(r.address))]
-    tapped = {p.device.name: p.device for p in [*owners, *(ports[name] for name in config.ethernet)]}
-    once = sorted(name for name, device in tapped.items() if device.seen_at not in tapped)
-    return tuple(map(TapIntent, once)) if tunnels else ()
-
-
-def clamp_mss(server: VirtualServer, owner: Port, tunnels: Iterable[TunnelIntent]) -> int | None:
-    """The largest TCP segment (bytes of payload) whose copy fits the tunnel; None when all fit."""
-    tunnel = next((t for t in tunnels if t.interface == server.mirror_traffic), None)
-    if tunnel is None or tunnel.inner_mtu_bytes >= owner.mtu_bytes:
-        return None
-    return tunnel.inner_mtu_bytes - TCP_HEADERS_BYTES

@@ -6,13 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network
 
+from hsadc.model.access_list import AccessList
 from hsadc.model.admin_user import AdminUser
 from hsadc.model.app_profile import AppProfile
 from hsadc.model.interface import Ethernet, TunnelInterface
+from hsadc.model.mirror_profile import MirrorProfile
 from hsadc.model.real_server import RealServer
 from hsadc.model.route import Route
 from hsadc.model.server_pool import ServerPool
-from hsadc.model.tunnel import GreTunnel
+from hsadc.model.tunnel import ErspanTunnel, GreTunnel, VxlanTunnel
 from hsadc.model.virtual_server import VirtualServer
 
 
@@ -24,8 +26,12 @@ class Config:
     admin_user: Mapping[str, AdminUser] = field(default_factory=dict)
     ethernet: Mapping[str, Ethernet] = field(default_factory=dict)
     gre_tunnel: Mapping[str, GreTunnel] = field(default_factory=dict)
+    erspan_tunnel: Mapping[str, ErspanTunnel] = field(default_factory=dict)
+    vxlan_tunnel: Mapping[str, VxlanTunnel] = field(default_factory=dict)
     tunnel_interface: Mapping[str, TunnelInterface] = field(default_factory=dict)
     routes: Mapping[tuple[IPv4Network, IPv4Address | str], Route] = field(default_factory=dict)
+    access_list: Mapping[str, AccessList] = field(default_factory=dict)
+    mirror_profile: Mapping[str, MirrorProfile] = field(default_factory=dict)
     app_profile: Mapping[str, AppProfile] = field(default_factory=dict)
     real_server: Mapping[str, RealServer] = field(default_factory=dict)
     server_pool: Mapping[str, ServerPool] = field(default_factory=dict)
@@ -36,7 +42,11 @@ SECTIONS: Mapping[str, type] = {
     "admin_user": AdminUser,
     "ethernet": Ethernet,
     "gre_tunnel": GreTunnel,
+    "erspan_tunnel": ErspanTunnel,
+    "vxlan_tunnel": VxlanTunnel,
     "tunnel_interface": TunnelInterface,
+    "access_list": AccessList,
+    "mirror_profile": MirrorProfile,
     "app_profile": AppProfile,
     "real_server": RealServer,
     "server_pool": ServerPool,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
+from hsadc.model.mirror_profile import MirrorTarget
+
 
 @dataclass(frozen=True, slots=True)
 class Listener:
@@ -28,7 +30,7 @@ class VirtualServer:
         server_pool: name of the pool that serves the traffic; without one the virtual server is not in force.
         auto_snat: True connects to the real servers from the ADC's own address.
         ip: where it listens; without it the virtual server is not in force.
-        mirror_traffic: name of the tunnel interface that a copy of its traffic leaves by.
+        mirror_traffic: what its traffic is copied to.
         shutdown: True takes it out of force.
     """
 
@@ -41,5 +43,5 @@ class VirtualServer:
     server_pool: str | None = None
     auto_snat: bool = False
     ip: Listener | None = None
-    mirror_traffic: str | None = None
+    mirror_traffic: MirrorTarget | None = None
     shutdown: bool = False

@@ -1,0 +1,58 @@
+"""Access lists: which flows are meant."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
+
+
+@dataclass(frozen=True, slots=True)
+class PortRange:
+    """`eq P` or `range P Q`: TCP or UDP ports from `first` to `last`, both included; 0 to 65535."""
+
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class AccessEntry:
+    """`{permit|deny} PROTOCOL SOURCE [PORTS] DESTINATION [PORTS]`.
+
+    It means flows: a packet of the other direction, whose ends are exchanged, is matched as well.
+
+    Attributes:
+        action: `permit` or `deny`.
+        protocol: `ip` (any, of both families), `tcp`, `udp`, `icmp` (of the packet's family) or an IP protocol number, 0 to 255.
+        source: network of one end; None is any.
+        source_ports: its ports; None is any.
+        destination: network of the other end; None is any.
+        destination_ports: its ports; None is any.
+    """
+
+    action: str
+    protocol: str | int
+    source: IPv4Network | IPv6Network | None = None
+    source_ports: PortRange | None = None
+    destination: IPv4Network | IPv6Network | None = None
+    destination_ports: PortRange | None = None
+
+    @property
+    def key(self) -> AccessEntry:
+        """The whole: an entry is there or not."""
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class AccessList:
+    """`access-list NAME`.
+
+    Attributes:
+        name: as the operator wrote it.
+        description: free text for people.
+        entries: in order; the first that matches decides, and what none matches is denied. At most 64.
+    """
+
+    name: str
+    description: str | None = None
+    entries: Mapping[AccessEntry, AccessEntry] = field(default_factory=dict)
