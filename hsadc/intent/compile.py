@@ -9,9 +9,19 @@ from hsadc.intent.address import AddressIntent, compile_addresses
 from hsadc.intent.haproxy import HaproxyIntent, compile_services
 from hsadc.intent.inventory import Inventory
 from hsadc.intent.link import LinkIntent, compile_links
-from hsadc.intent.mirror import RuleIntent, TapIntent, TunnelIntent, clamp_mss, compile_rules, compile_taps, compile_tunnels
+from hsadc.intent.mirror import (
+    AccessListIntent,
+    PortMirrorIntent,
+    ProfileIntent,
+    RuleIntent,
+    TapIntent,
+    TunnelIntent,
+)
+from hsadc.intent.mirror_profile import compile_mirror, compile_taps
+from hsadc.intent.mirror_warning import clamp_mss, mirror_warnings
 from hsadc.intent.ports import Port, Ports, resolve_ports
 from hsadc.intent.route import RouteIntent, compile_routes
+from hsadc.intent.tunnel import compile_tunnels
 from hsadc.model.config import Config
 from hsadc.model.title import title
 from hsadc.model.virtual_server import VirtualServer
@@ -25,7 +35,10 @@ class Intent:
     addresses: tuple[AddressIntent, ...] = ()
     routes: tuple[RouteIntent, ...] = ()
     tunnels: tuple[TunnelIntent, ...] = ()
+    access_lists: tuple[AccessListIntent, ...] = ()
+    profiles: tuple[ProfileIntent, ...] = ()
     rules: tuple[RuleIntent, ...] = ()
+    port_mirrors: tuple[PortMirrorIntent, ...] = ()
     taps: tuple[TapIntent, ...] = ()
     haproxy: tuple[HaproxyIntent, ...] = ()
 
@@ -49,18 +62,22 @@ def compile_config(config: Config, inventory: Inventory) -> Compiled:
     tunnels = compile_tunnels(config, ports)
     served = tuple(v for v in config.virtual_server.values() if reason_not_served(v) is None)
     owners = {v.name: _owner(v, ports) for v in config.virtual_server.values() if v.ip}
-    rules = compile_rules(served, tunnels)
-    mss = {v.name: m for v in served if (m := clamp_mss(v, owners[v.name], tunnels)) is not None}
+    mirror = compile_mirror(config, ports, served, tunnels)
+    taps = compile_taps(config, ports, tunnels, mirror.rules)
+    mss = {v.name: m for v in served if (m := clamp_mss(config, v, owners[v.name], tunnels)) is not None}
     intent = Intent(
         links=compile_links(config, ports),
         addresses=compile_addresses(config, ports),
         routes=routes,
         tunnels=tunnels,
-        rules=rules,
-        taps=compile_taps(config, ports, tunnels, rules),
+        access_lists=mirror.access_lists,
+        profiles=mirror.profiles,
+        rules=mirror.rules,
+        port_mirrors=mirror.port_mirrors,
+        taps=taps,
         haproxy=compile_services(config, served, mss),
     )
-    return Compiled(intent, (*route_warnings, *_server_warnings(config), *_mss_warnings(config, tunnels, mss)))
+    return Compiled(intent, (*route_warnings, *_server_warnings(config), *mirror_warnings(config, ports, tunnels, taps, mss)))
 
 
 def reason_not_served(server: VirtualServer) -> str | None:
@@ -89,18 +106,4 @@ def _server_warnings(config: Config) -> list[str]:
         path = title("virtual_server", server.name)
         if server.ip and server.server_pool and not server.shutdown and not server.auto_snat:
             warnings.append(f"{path}: not in force, {reason_not_served(server)}")
-        interface = config.tunnel_interface.get(server.mirror_traffic or "")
-        if interface is not None and interface.shutdown:
-            warnings.append(f"{path}: its traffic is not mirrored, interface {interface.name} is shut down")
     return warnings
-
-
-def _mss_warnings(config: Config, tunnels: tuple[TunnelIntent, ...], mss: dict[str, int]) -> list[str]:
-    """What happens to full-sized packets of mirrored virtual servers, once for each tunnel interface."""
-    clamps = {config.virtual_server[name].mirror_traffic: size for name, size in mss.items()}
-    return [
-        f"interface {t.interface}: copies of packets over {t.inner_mtu_bytes} bytes do not fit its {t.mtu_bytes} bytes: "
-        f"clients are asked for TCP segments of at most {clamps[t.interface]} bytes"
-        for t in tunnels
-        if t.interface in clamps
-    ]
