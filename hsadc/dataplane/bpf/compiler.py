@@ -14,7 +14,7 @@ from pathlib import Path
 
 # v3 has the atomic operations that return a value; kernels since 5.12 take it, and clang since 12.
 # The verifier takes a number in a stack slot that held a pointer for an attack, unless the process has CAP_PERFMON: no sharing.
-_FLAGS = ["-O2", "-mcpu=v3", "-mllvm", "-no-stack-slot-sharing", "-Wall", "-Wextra", "-Werror", "-c"]
+_FLAGS = ["-O2", "-mcpu=v3", "-mllvm", "-no-stack-slot-sharing", "-fno-unroll-loops", "-Wall", "-Wextra", "-Werror", "-c"]
 _ZIG = "ziglang>=0.13,<1"
 
 

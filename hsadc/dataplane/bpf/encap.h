@@ -1,19 +1,34 @@
-/* The encapsulator: runs where a copy leaves the helper device, wraps it in GRE and sends it to the next hop.
+/* The encapsulator: runs where a copy leaves a helper device, wraps it in what its tunnel says and sends it to the next hop.
  *
- *     | outer IPv4 (20) | GRE flags, protocol 0800 (4) | [key (4)] | inner IPv4 packet |
- */
+ *     | outer IPv4 (20) or IPv6 (40) | shim: GRE [+ ERSPAN], or UDP + VXLAN | IP packet, or frame |
+ *
+ * User space writes outer header and shim into the tunnel's record; what differs from packet to packet is filled in here. */
 #pragma once
 
-#include "maps.h"
-#include "packet.h"
+#include "frame.h"
 #include "split.h"
 
-enum { TTL = 64, GSO_PAYLOAD_MIN = 8 };
+enum { GSO_PAYLOAD_MIN = 8, BURST_NS = 100000000, CASES_OF_ARRIVAL = 4 };
+static const u64 SECOND_NS = 1000000000;
+static const be32 ERSPAN_TRUNCATED = 0x00040000; /* in network order; see erspan() */
 
-struct outer {
-	struct ip ip;
-	struct gre gre;
+/* Everything that a copy meets on its way, so that functions have few arguments. */
+struct way {
+	struct tunnel *tunnel;
+	struct destination_counters *counters;
+	struct series *series;
+	struct scratch *scratch;
+	u32 layer2;    /* bytes of the payload's Ethernet header with its tags; 0: the payload is an IP packet */
+	u32 room;      /* bytes that are put in front of the IP packet */
+	u32 truncated; /* the payload's end is missing */
+	/* how it leaves, once it fits: */
+	u64 flags;    /* of bpf_skb_adjust_room */
+	u32 packets;  /* outer packets */
+	u32 repeated; /* bytes of headers that each of them after the first repeats */
 };
+
+/* No verdict yet: the copy fits, and is to be wrapped and sent. */
+enum { READY = 0 };
 
 /* The verdict that drops a copy, which is counted under its reason. */
 #define DROP(counters, reason, packets)                     \
@@ -21,30 +36,6 @@ struct outer {
 		COUNT(counters, reason, packets);           \
 		TC_ACT_SHOT;                                \
 	})
-
-/* VLAN tags stand for the mirrored network's links; left on the copy they would be put on the outer frame. */
-INLINE void pop_vlan_tags(struct __sk_buff *skb)
-{
-	for (int i = 0; i < 3 && (skb->vlan_present || is_vlan(skb->protocol)); i++)
-		bpf_skb_vlan_pop(skb);
-}
-
-/* Reads the inner IPv4 header, and cuts off what short Ethernet frames are padded with. */
-INLINE long open_packet(struct __sk_buff *skb, struct ip *ip)
-{
-	u32 total;
-
-	if (skb->protocol != ETH_IP || bpf_skb_load_bytes(skb, ETH_LENGTH, ip, sizeof(*ip)))
-		return -1;
-	if (ip->version_length >> 4 != 4 || ip_length(ip) < IP_LENGTH)
-		return -1;
-	if (skb->gso_size)
-		return 0;
-	total = swap16(ip->total);
-	if (total < ip_length(ip) || skb->len < ETH_LENGTH + total)
-		return -1;
-	return skb->len > ETH_LENGTH + total ? bpf_skb_change_tail(skb, ETH_LENGTH + total, 0) : 0;
-}
 
 /* Lowers the size of the segments that a packet will be cut into by `less` bytes: growing a packet lowers it, shrinking it back
  * need not raise it. */
@@ -61,118 +52,478 @@ INLINE long lower_gso_size(struct __sk_buff *skb, u32 less)
 	return less ? -1 : 0;
 }
 
-INLINE long write_outer(struct __sk_buff *skb, const struct tunnel *tunnel, u32 total, u32 id)
+/* ERSPAN II and III begin alike: version, VLAN; COS, En (in III: BSO), T, session. The template has version and session. */
+INLINE be32 erspan(be32 word, const struct tunnel *tunnel, const struct frame *frame, u32 truncated)
 {
-	struct outer outer = {
-		.ip = {.version_length = 0x45, .ttl = TTL, .protocol = PROTOCOL_GRE, .id = swap16((u16)id),
-		       /* A packet that will be segmented may be longer than the field holds: 0 then, as the kernel itself does. */
-		       .total = total > 0xffff ? 0 : swap16((u16)total),
-		       .source = tunnel->source, .destination = tunnel->destination},
-		.gre = {.protocol = ETH_IP},
-	};
+	if (frame->tags) {
+		u16 tag = swap16(frame->tag[0]);
+		u32 bits = (u32)(tag & 0x0fff) << 16 | (u32)(tag & 0xe000);
 
-	outer.ip.checksum = fold(sum(&outer.ip, sizeof(outer.ip), 0));
-	if (!(tunnel->flags & TUNNEL_HAS_KEY))
-		return bpf_skb_store_bytes(skb, ETH_LENGTH, &outer, sizeof(outer) - GRE_KEY_LENGTH, BPF_F_RECOMPUTE_CSUM);
-	outer.gre.flags = GRE_HAS_KEY;
-	outer.gre.key = tunnel->key;
-	return bpf_skb_store_bytes(skb, ETH_LENGTH, &outer, sizeof(outer), BPF_F_RECOMPUTE_CSUM);
+		if (tunnel->version == 2)
+			bits |= 3 << 11;
+		word |= swap32(bits);
+	}
+	return truncated ? word | ERSPAN_TRUNCATED : word;
 }
 
-/* Wraps the packet, which fits now, and sends it. `packets` and `repeated` are for the books: how many packets leave, and the
- * bytes of headers that each of them after the first repeats. */
-INLINE int send(struct __sk_buff *skb, const struct tunnel *tunnel, struct tunnel_counters *counters, u32 *id, u64 flags, u32 room,
-		u32 packets, u32 repeated)
+/* Fills in the shim; it stands `shim` bytes into the outer packet, `length` bytes of which are shim and payload. */
+INLINE void fill_shim(u8 *shim, const struct way *way, u32 length)
 {
-	struct bpf_redir_neigh neighbour = {.family = AF_INET, .next_hop = {tunnel->next_hop}};
-	u32 length = skb->len - ETH_LENGTH;
+	const struct tunnel *tunnel = way->tunnel;
+	const struct frame *frame = &way->scratch->frame;
 
-	flags |= BPF_F_ADJ_ROOM_ENCAP_L3_IPV4 | BPF_F_ADJ_ROOM_ENCAP_L4_GRE;
-	if (bpf_skb_adjust_room(skb, (s32)room, BPF_ADJ_ROOM_MAC, flags))
-		return DROP(counters, encapsulation, packets);
-	if (write_outer(skb, tunnel, length + room, __sync_fetch_and_add(id, packets)))
-		return DROP(counters, encapsulation, packets);
+	if (tunnel->kind == VXLAN) {
+		*(be16 *)shim = swap16((u16)(49152 + (way->scratch->hash & 0x3fff)));
+		*(be16 *)(shim + 4) = length > 0xffff ? 0 : swap16((u16)length);
+	} else if (tunnel->kind == ERSPAN && tunnel->version > 1) {
+		*(be32 *)(shim + 4) = swap32(way->scratch->sequence);
+		*(be32 *)(shim + 8) = erspan(*(be32 *)(shim + 8), tunnel, frame, way->truncated);
+		if (tunnel->version == 3)
+			*(be32 *)(shim + 12) = swap32((u32)(bpf_ktime_get_ns() / 100000));
+	} else if (!way->layer2) {
+		*(be16 *)(shim + 2) = frame->ethertype;
+	}
+}
+
+/* Fills in the outer header in front of `length` bytes of shim and payload. */
+INLINE void fill_outer(u8 *outer, const struct way *way, u32 length)
+{
+	u32 total = IP_LENGTH + length;
+	struct ip *ip = (struct ip *)outer;
+
+	if (way->tunnel->ip_size == IPV6_LENGTH) {
+		((struct ipv6 *)outer)->payload = length > 0xffff ? 0 : swap16((u16)length);
+		fill_shim(outer + IPV6_LENGTH, way, length);
+		return;
+	}
+	/* A packet that will be segmented may be longer than the field holds: 0 then, as the kernel itself does. */
+	ip->total = total > 0xffff ? 0 : swap16((u16)total);
+	ip->id = swap16((u16)way->scratch->identification);
+	ip->checksum = fold(way->tunnel->ip_sum + ip->total + ip->id);
+	fill_shim(outer + IP_LENGTH, way, length);
+}
+
+INLINE void load_template(const struct way *way)
+{
+	u64 *to = (u64 *)way->scratch->outer;
+	const u64 *from = (const u64 *)way->tunnel->outer;
+
+	for (int i = 0; i < OUTER_SIZE / 8; i++)
+		to[i] = from[i];
+}
+
+INLINE long store_outer(struct __sk_buff *skb, const struct way *way, u32 size, u32 at)
+{
+	asm volatile("%0 &= 127" : "+r"(size));
+	if (!size)
+		return -1;
+	return bpf_skb_store_bytes(skb, at, way->scratch->outer, size, BPF_F_RECOMPUTE_CSUM);
+}
+
+/* The Ethernet header of the payload, with its tags, at `at`; its MAC addresses are those of the frame. */
+INLINE long store_layer2(struct __sk_buff *skb, const struct frame *frame, u32 at, const u8 *macs)
+{
+	long failed = bpf_skb_store_bytes(skb, at, macs, 12, BPF_F_RECOMPUTE_CSUM);
+
+	at += 12;
+	for (u32 i = 0; i < TAGS_MAX; i++) {
+		be16 tag[2] = {frame->tag_protocol[i], frame->tag[i]};
+
+		if (i >= frame->tags)
+			break;
+		failed |= bpf_skb_store_bytes(skb, at, tag, sizeof(tag), BPF_F_RECOMPUTE_CSUM);
+		at += VLAN_LENGTH;
+	}
+	return failed | bpf_skb_store_bytes(skb, at, &frame->ethertype, sizeof(be16), BPF_F_RECOMPUTE_CSUM);
+}
+
+/* The checksum of GRE covers shim, the payload's Ethernet header and the packet as it is before it is wrapped; the shim's own
+ * bytes are in scratch, its checksum field zero. */
+INLINE long sum_gre(struct __sk_buff *skb, const struct way *way, u32 *total)
+{
+	const struct frame *frame = &way->scratch->frame;
+	u8 macs[12];
+
+	*total = way->tunnel->ip_size == IPV6_LENGTH ? sum(way->scratch->outer + IPV6_LENGTH, 16, 0) :
+						       sum(way->scratch->outer + IP_LENGTH, 16, 0);
+	if (way->layer2) {
+		if (bpf_skb_load_bytes(skb, 0, macs, 12))
+			return -1;
+		*total = sum(macs, 12, *total);
+		for (u32 i = 0; i < TAGS_MAX && i < frame->tags; i++) {
+			be16 tag[2] = {frame->tag_protocol[i], frame->tag[i]};
+
+			*total = sum(tag, sizeof(tag), *total);
+		}
+		be16 type[2] = {frame->ethertype, 0};
+
+		*total = sum(type, sizeof(type), *total);
+	}
+	return sum_rest(skb, way->scratch, ETH_LENGTH, total);
+}
+
+/* The sequence number of plain GRE stands behind its other options. */
+INLINE void fill_sequence(const struct way *way)
+{
+	u8 *shim = way->scratch->outer + (way->tunnel->ip_size == IPV6_LENGTH ? IPV6_LENGTH : IP_LENGTH);
+	u32 flags = way->tunnel->flags;
+	be32 sequence = swap32(way->scratch->sequence);
+
+	if (way->tunnel->kind != GRE || !(flags & HAS_SEQUENCE))
+		return;
+	if ((flags & (HAS_CHECKSUM | HAS_KEY)) == (HAS_CHECKSUM | HAS_KEY))
+		*(be32 *)(shim + 12) = sequence;
+	else if (flags & (HAS_CHECKSUM | HAS_KEY))
+		*(be32 *)(shim + 8) = sequence;
+	else
+		*(be32 *)(shim + 4) = sequence;
+}
+
+INLINE void fill_checksum(const struct way *way, u32 total)
+{
+	u8 *shim = way->scratch->outer + (way->tunnel->ip_size == IPV6_LENGTH ? IPV6_LENGTH : IP_LENGTH);
+
+	*(be16 *)(shim + 4) = fold(total);
+}
+
+/* Takes the numbers of `packets` outer packets, and writes outer header and shim for a payload of `length` bytes into scratch. */
+INLINE long write_outer(struct __sk_buff *skb, const struct way *way, u32 length, u32 packets)
+{
+	u32 total;
+
+	way->scratch->identification = __sync_fetch_and_add(&way->series->identification, packets);
+	if (way->tunnel->flags & HAS_SEQUENCE)
+		way->scratch->sequence = __sync_fetch_and_add(&way->series->sequence, packets);
+	load_template(way);
+	fill_outer(way->scratch->outer, way, way->tunnel->outer_size - way->tunnel->ip_size + length);
+	fill_sequence(way);
+	if (way->tunnel->flags & HAS_CHECKSUM) {
+		if (sum_gre(skb, way, &total))
+			return -1;
+		fill_checksum(way, total);
+	}
+	return 0;
+}
+
+/* Makes room for `size` bytes of outer headers and `layer2` of the payload's Ethernet header, and fills in the latter. */
+INLINE long make_room(struct __sk_buff *skb, const struct way *way, u64 flags, u32 size, u32 layer2)
+{
+	u8 macs[12];
+
+	if (layer2 && bpf_skb_load_bytes(skb, 0, macs, sizeof(macs)))
+		return -1;
+	flags |= way->tunnel->ip_size == IPV6_LENGTH ? BPF_F_ADJ_ROOM_ENCAP_L3_IPV6 : BPF_F_ADJ_ROOM_ENCAP_L3_IPV4;
+	if (layer2)
+		flags |= (u64)layer2 << BPF_F_ADJ_ROOM_ENCAP_L2_SHIFT | BPF_F_ADJ_ROOM_ENCAP_L2_ETH;
+	if (bpf_skb_adjust_room(skb, (s32)(size + layer2), BPF_ADJ_ROOM_MAC, flags))
+		return -1;
+	return layer2 ? store_layer2(skb, &way->scratch->frame, ETH_LENGTH + size, macs) : 0;
+}
+
+INLINE long wrap(struct __sk_buff *skb, const struct way *way)
+{
+	u32 size = way->tunnel->outer_size;
+	u64 flags = way->flags;
+
+	flags |= way->tunnel->kind == VXLAN ? BPF_F_ADJ_ROOM_ENCAP_L4_UDP : BPF_F_ADJ_ROOM_ENCAP_L4_GRE;
+	if (make_room(skb, way, flags, size, way->layer2))
+		return -1;
+	return store_outer(skb, way, size, ETH_LENGTH);
+}
+
+INLINE int leave(struct __sk_buff *skb, const struct way *way)
+{
+	const struct tunnel *tunnel = way->tunnel;
+	struct bpf_redir_neigh neighbour = {.family = tunnel->hop_family};
+
 	skb->mark = COPY_MARK;
-	COUNT(counters, sent_packets, packets);
-	COUNT(counters, sent_bytes, length + (packets - 1) * repeated);
+	if (tunnel->kind == NONE)
+		return (int)bpf_redirect(tunnel->ifindex, 0);
+	for (int i = 0; i < 4; i++)
+		neighbour.next_hop[i] = tunnel->next_hop[i];
 	return (int)bpf_redirect_neigh(tunnel->ifindex, &neighbour, sizeof(neighbour), 0);
 }
 
-/* A packet that the kernel or the device will segment: the segments must fit with what is put before them. */
-INLINE int send_gso(struct __sk_buff *skb, const struct tunnel *tunnel, struct tunnel_counters *counters, u32 *id, u32 room,
-		    const struct ip *ip)
+INLINE int send(struct __sk_buff *skb, const struct way *way)
 {
-	u32 size = skb->gso_size, headers = headers_length(skb, ETH_LENGTH, ip);
-	u32 packets = skb->gso_segs ? skb->gso_segs : 1;
-	u32 payload = skb->len - ETH_LENGTH - headers;
-	u64 flags = BPF_F_ADJ_ROOM_FIXED_GSO;
+	u32 length = skb->len - ETH_LENGTH + way->layer2;
 
-	if (!headers)
-		return DROP(counters, not_ip, packets);
-	if (size + headers + room > tunnel->path_mtu) {
-		u32 excess = size + headers + room - tunnel->path_mtu;
-		u32 more = excess > room ? excess - room : 0;
-
-		/* Adding the tunnel's headers lowers the size by just their length; what is still missing comes first. */
-		if (ip->protocol != PROTOCOL_TCP || size < room + more + GSO_PAYLOAD_MIN)
-			return DROP(counters, oversize, packets);
-		if (lower_gso_size(skb, more))
-			return DROP(counters, encapsulation, packets);
-		size -= room + more;
-		flags = 0;
-	}
-	packets = (payload + size - 1) / size;
-	return send(skb, tunnel, counters, id, flags, room, packets ? packets : 1, headers);
+	if (way->tunnel->kind == NONE)
+		put_tags(skb, &way->scratch->frame);
+	else if (write_outer(skb, way, length, way->packets) || wrap(skb, way))
+		return DROP(way->counters, encapsulation, way->packets);
+	COUNT(way->counters, sent_packets, way->packets);
+	COUNT(way->counters, sent_bytes, length + (way->packets - 1) * (way->repeated + way->layer2));
+	return leave(skb, way);
 }
 
-INLINE int send_lone(struct __sk_buff *skb, const struct tunnel *tunnel, struct tunnel_counters *counters, u32 *id, u32 room,
-		     const struct ip *ip, struct piece *piece)
+/* The header of a fragment: the outer IP header as it was written for the whole packet, with place and length of the piece. */
+INLINE long store_fragment(struct __sk_buff *skb, const struct way *way, const struct piece *piece)
 {
-	u32 headers;
+	be16 place = swap16((u16)piece->offset | !piece->last); /* RFC 8200: the offset is in the upper 13 bits, a multiple of 8 */
 
-	if (piece->length) {
-		struct piece own = *piece;
+	if (way->tunnel->ip_size == IPV6_LENGTH) {
+		struct ipv6 *ip = (struct ipv6 *)way->scratch->outer;
+		struct extension extension = {.next = way->tunnel->kind == VXLAN ? UDP : GRE_PROTOCOL, .fragment = place,
+					      .identification = swap32(way->scratch->identification)};
 
-		piece->length = 0; /* meant for this packet alone */
-		if (cut(skb, ip, &own))
-			return DROP(counters, encapsulation, 1);
-		return send(skb, tunnel, counters, id, BPF_F_ADJ_ROOM_FIXED_GSO, room, 1, 0);
+		ip->next = FRAGMENT_HEADER;
+		ip->payload = swap16((u16)(FRAGMENT_LENGTH + piece->length));
+		return bpf_skb_store_bytes(skb, ETH_LENGTH, ip, IPV6_LENGTH, 0) |
+		       bpf_skb_store_bytes(skb, ETH_LENGTH + IPV6_LENGTH, &extension, FRAGMENT_LENGTH, 0);
 	}
-	if (skb->len - ETH_LENGTH + room <= tunnel->path_mtu)
-		return send(skb, tunnel, counters, id, BPF_F_ADJ_ROOM_FIXED_GSO, room, 1, 0);
-	headers = headers_length(skb, ETH_LENGTH, ip);
-	if (!can_split(skb, ip, headers) || tunnel->path_mtu < room + headers + 2 * PAYLOAD_MIN)
-		return DROP(counters, oversize, 1);
-	if (!split(skb, piece, counters, headers, tunnel->path_mtu - room - headers))
-		return DROP(counters, oversize, 1);
+	struct ip *ip = (struct ip *)way->scratch->outer;
+
+	ip->total = swap16((u16)(IP_LENGTH + piece->length));
+	ip->fragment = swap16((u16)(piece->offset / 8 | (piece->last ? 0 : 0x2000)));
+	ip->checksum = fold(way->tunnel->ip_sum + ip->total + ip->id + ip->fragment);
+	return bpf_skb_store_bytes(skb, ETH_LENGTH, ip, IP_LENGTH, 0);
+}
+
+INLINE long store_shim(struct __sk_buff *skb, const struct way *way, u32 at)
+{
+	u32 ip_size = way->tunnel->ip_size, size = way->tunnel->outer_size - ip_size;
+
+	asm volatile("%0 &= 31" : "+r"(size));
+	if (!size)
+		return -1;
+	if (ip_size == IPV6_LENGTH)
+		return bpf_skb_store_bytes(skb, at, way->scratch->outer + IPV6_LENGTH, size, 0);
+	return bpf_skb_store_bytes(skb, at, way->scratch->outer + IP_LENGTH, size, 0);
+}
+
+/* One fragment of the outer packet; the first carries the shim and the payload's Ethernet header. */
+INLINE int send_fragment(struct __sk_buff *skb, const struct way *way, const struct piece *piece)
+{
+	u32 shim = way->tunnel->outer_size - way->tunnel->ip_size, front = shim + way->layer2;
+	u32 size = way->tunnel->ip_size + (way->tunnel->ip_size == IPV6_LENGTH ? FRAGMENT_LENGTH : 0);
+	u32 first = !piece->number;
+
+	if (trim(skb, piece->offset + piece->length - front) || (!first && take_front(skb, piece->offset - front)) ||
+	    make_room(skb, way, BPF_F_ADJ_ROOM_FIXED_GSO, size + (first ? shim : 0), first ? way->layer2 : 0) ||
+	    store_fragment(skb, way, piece) || (first && store_shim(skb, way, ETH_LENGTH + size)))
+		return DROP(way->counters, encapsulation, 1);
+	COUNT(way->counters, sent_packets, 1);
+	COUNT(way->counters, sent_bytes, piece->length - (first ? shim : 0));
+	return leave(skb, way);
+}
+
+INLINE int send_piece(struct __sk_buff *skb, const struct way *way)
+{
+	struct piece piece = way->scratch->piece;
+
+	way->scratch->piece.length = 0; /* meant for this packet alone */
+	if (piece.fragment)
+		return send_fragment(skb, way, &piece);
+	return cut_segment(skb, way->scratch, &piece) ? DROP(way->counters, encapsulation, 1) : READY;
+}
+
+/* Fragments of about equal size: the last one is not so short that the kernel would refuse to cut it off. */
+INLINE int fragment(struct __sk_buff *skb, const struct way *way)
+{
+	u32 length = skb->len - ETH_LENGTH + way->layer2, total = way->tunnel->outer_size - way->tunnel->ip_size + length;
+	u32 header = way->tunnel->ip_size + (way->tunnel->ip_size == IPV6_LENGTH ? FRAGMENT_LENGTH : 0);
+	u32 most = (way->tunnel->path_mtu - header) & ~7U, pieces, size;
+
+	if (way->tunnel->path_mtu < 256 || !most)
+		return DROP(way->counters, oversize, 1);
+	pieces = (total + most - 1) / most;
+	if (pieces > PIECES_MAX || pieces < 2)
+		return DROP(way->counters, oversize, 1);
+	size = ((total + pieces - 1) / pieces + 7) & ~7U;
+	if (write_outer(skb, way, length, 1))
+		return DROP(way->counters, encapsulation, 1);
+	send_pieces(skb, &way->scratch->piece, way->counters, total, pieces, size, 1);
+	COUNT(way->counters, fragmented, 1);
+	return TC_ACT_SHOT; /* its fragments are on their way */
+}
+
+INLINE int split(struct __sk_buff *skb, const struct way *way)
+{
+	const struct frame *frame = &way->scratch->frame;
+	u32 headers = headers_length(skb, ETH_LENGTH, ETH_LENGTH + frame->ip_size, frame->protocol);
+	u32 room = way->room + headers, most, payload, pieces;
+
+	if (!can_cut(skb, frame, headers) || way->tunnel->path_mtu < room + 2 * PAYLOAD_MIN)
+		return DROP(way->counters, oversize, 1);
+	most = way->tunnel->path_mtu - room;
+	payload = skb->len - ETH_LENGTH - headers;
+	pieces = (payload + most - 1) / most;
+	if (pieces > PIECES_MAX || !pieces)
+		return DROP(way->counters, oversize, 1);
+	send_pieces(skb, &way->scratch->piece, way->counters, payload, pieces, (payload + pieces - 1) / pieces, 0);
+	COUNT(way->counters, split, 1);
 	return TC_ACT_SHOT; /* its pieces are on their way */
+}
+
+/* A packet that the kernel or the device will segment: the segments must fit with what is put before them. */
+INLINE int fit_gso(struct __sk_buff *skb, struct way *way, u32 packets)
+{
+	const struct frame *frame = &way->scratch->frame;
+	u32 size = skb->gso_size, headers = headers_length(skb, ETH_LENGTH, ETH_LENGTH + frame->ip_size, frame->protocol), now;
+	u32 payload = skb->len - ETH_LENGTH - headers, fits = way->tunnel->path_mtu, room = way->room;
+
+	if (!headers || way->tunnel->flags & (HAS_SEQUENCE | HAS_CHECKSUM))
+		return DROP(way->counters, encapsulation, packets);
+	if (size + headers + room > fits) {
+		u32 excess = size + headers + room - fits, more = excess > room ? excess - room : 0;
+
+		/* Adding the tunnel's headers lowers the size by just their length; what is still missing comes first. */
+		if (way->tunnel->oversize != SEGMENT || frame->protocol != TCP || size < room + more + GSO_PAYLOAD_MIN)
+			return DROP(way->counters, oversize, packets);
+		if (lower_gso_size(skb, more))
+			return DROP(way->counters, encapsulation, packets);
+		size -= room + more;
+		way->flags = 0;
+	}
+	now = (payload + size - 1) / size;
+	now = now ? now : 1;
+	COUNT(way->counters, extra, (u64)now - packets);
+	way->packets = now;
+	way->repeated = headers;
+	return READY;
+}
+
+INLINE int fit_lone(struct __sk_buff *skb, struct way *way)
+{
+	u32 length = skb->len - ETH_LENGTH;
+
+	if (length + way->room <= way->tunnel->path_mtu)
+		return READY;
+	if (way->tunnel->oversize == SEGMENT)
+		return split(skb, way);
+	if (way->tunnel->oversize == FRAGMENT && !(way->tunnel->flags & DONT_FRAGMENT))
+		return fragment(skb, way);
+	if (way->tunnel->oversize != TRUNCATE || way->tunnel->path_mtu < way->room + HEADER_MAX ||
+	    trim(skb, way->tunnel->path_mtu - way->room))
+		return DROP(way->counters, oversize, 1);
+	if (!way->truncated)
+		COUNT(way->counters, truncated, 1);
+	way->truncated = 1;
+	return READY;
+}
+
+/* Whether the rate limit lets the packets pass (generic cell rate algorithm). Other CPUs may pass a packet in the same moment: the
+ * one that changed the time of arrival first wins, and after some tries nobody waits any longer. */
+INLINE int conforms(struct bucket *bucket, const struct profile *profile, u32 packets, u32 bytes)
+{
+	u64 now = bpf_ktime_get_ns(), cost, seen, from;
+
+	if (profile->rate_pps)
+		cost = SECOND_NS / profile->rate_pps * packets;
+	else
+		cost = (u64)bytes * 8000 / profile->rate_mbps;
+	for (int i = 0; i < CASES_OF_ARRIVAL; i++) {
+		seen = *(volatile u64 *)&bucket->arrival_ns;
+		from = seen > now ? seen : now;
+		if (from - now > BURST_NS)
+			return 0;
+		if (__sync_val_compare_and_swap(&bucket->arrival_ns, seen, from + cost) == seen)
+			return 1;
+	}
+	return 1;
+}
+
+/* What the profile asks of its copies; returns a verdict, or TC_ACT_UNSPEC to go on. */
+INLINE int limit(struct __sk_buff *skb, struct way *way, const struct profile *profile, struct bucket *bucket, u32 packets)
+{
+	u32 bytes = skb->len - ETH_LENGTH + way->layer2;
+
+	if (profile->truncate && bytes > profile->truncate && !skb->gso_size) {
+		if (profile->truncate < HEADER_MAX || trim(skb, profile->truncate - way->layer2))
+			return DROP(way->counters, encapsulation, packets);
+		way->truncated = 1;
+		bytes = profile->truncate;
+	}
+	if (packets > 1)
+		bytes += (packets - 1) * (headers_length(skb, ETH_LENGTH, ETH_LENGTH + way->scratch->frame.ip_size,
+							 way->scratch->frame.protocol) + way->layer2);
+	if ((profile->rate_pps || profile->rate_mbps) && !conforms(bucket, profile, packets, bytes))
+		return DROP(way->counters, rate_limit, packets);
+	if (way->truncated)
+		COUNT(way->counters, truncated, packets);
+	return TC_ACT_UNSPEC;
+}
+
+INLINE int down(const struct way *way, u32 packets)
+{
+	if (way->tunnel->state == TUNNEL_NO_ROUTE)
+		return DROP(way->counters, no_route, packets);
+	if (way->tunnel->state == TUNNEL_NO_NEIGHBOUR)
+		return DROP(way->counters, no_neighbour, packets);
+	return DROP(way->counters, link_down, packets);
+}
+
+INLINE int fit(struct __sk_buff *skb, struct way *way, const struct profile *profile, struct bucket *bucket, u32 packets)
+{
+	struct frame *frame = &way->scratch->frame;
+	int analyzer, verdict;
+
+	if (way->tunnel->state != TUNNEL_UP)
+		return down(way, packets);
+	take_tags(skb, frame);
+	open_frame(skb, way->scratch, way->tunnel, &analyzer);
+	if (analyzer)
+		return DROP(way->counters, loop_guard, packets);
+	if (way->tunnel->flags & HAS_ETHERNET)
+		way->layer2 = ETH_LENGTH + VLAN_LENGTH * frame->tags;
+	else if (!frame->family)
+		return DROP(way->counters, not_ip, packets);
+	way->room = way->tunnel->kind == NONE ? 0 : way->tunnel->outer_size + way->layer2;
+	if (profile) {
+		verdict = limit(skb, way, profile, bucket, packets);
+		if (verdict != TC_ACT_UNSPEC)
+			return verdict;
+	}
+	if (skb->gso_size)
+		return fit_gso(skb, way, packets);
+	if (way->tunnel->kind != NONE && skb->protocol != ETH_IP && skb->protocol != ETH_IPV6 && pass_as_ip(skb))
+		return DROP(way->counters, encapsulation, packets);
+	return fit_lone(skb, way);
+}
+
+/* What becomes of a copy: a verdict, or READY. */
+INLINE int decide(struct __sk_buff *skb, struct way *way, struct destination_key *key)
+{
+	struct profile *profile = 0;
+	struct bucket *bucket = 0;
+	u32 packets = segments_of(skb);
+
+	COUNT(way->counters, copies, packets);
+	if (key->profile) {
+		profile = bpf_map_lookup_elem(&profiles, &key->profile);
+		bucket = bpf_map_lookup_elem(&buckets, key);
+		if (!profile || !bucket)
+			return DROP(way->counters, encapsulation, packets); /* the profile is just being removed */
+		if (profile->sample_packets > 1 && __sync_fetch_and_add(&bucket->packets, packets) % profile->sample_packets)
+			return DROP(way->counters, sampled_out, packets);
+	} else {
+		way->scratch->hash = 0;
+	}
+	return fit(skb, way, profile, bucket, packets);
 }
 
 INLINE int encapsulate(struct __sk_buff *skb)
 {
-	u32 helper = skb->ifindex, zero = 0, packets = 1, room = IP_LENGTH + GRE_LENGTH;
-	struct tunnel *tunnel = bpf_map_lookup_elem(&tunnels, &helper);
-	struct tunnel_counters *counters = bpf_map_lookup_elem(&tunnel_counters, &helper);
-	struct piece *piece = bpf_map_lookup_elem(&pieces, &zero);
-	u32 *id = bpf_map_lookup_elem(&identifications, &helper);
-	struct ip ip;
+	u32 helper = skb->ifindex;
+	struct scratch *scratch = find_scratch();
+	struct way way = {.tunnel = bpf_map_lookup_elem(&tunnels, &helper), .series = bpf_map_lookup_elem(&series, &helper),
+			  .scratch = scratch, .flags = BPF_F_ADJ_ROOM_FIXED_GSO, .packets = 1};
+	int verdict;
 
-	if (!tunnel || !counters || !piece || !id)
+	if (!scratch || !way.tunnel || !way.series)
 		return TC_ACT_SHOT; /* the tunnel is just being removed */
-	if (skb->gso_size && skb->gso_segs)
-		packets = skb->gso_segs;
-	if (tunnel->state == TUNNEL_NO_ROUTE)
-		return DROP(counters, no_route, packets);
-	if (tunnel->state != TUNNEL_UP)
-		return DROP(counters, no_neighbour, packets);
-	pop_vlan_tags(skb);
-	if (open_packet(skb, &ip))
-		return DROP(counters, not_ip, packets);
-	if (ip.source == tunnel->destination || ip.destination == tunnel->destination)
-		return DROP(counters, analyzer, packets);
-	if (tunnel->flags & TUNNEL_HAS_KEY)
-		room += GRE_KEY_LENGTH;
-	if (skb->gso_size)
-		return send_gso(skb, tunnel, counters, id, room, &ip);
-	return send_lone(skb, tunnel, counters, id, room, &ip, piece);
+	struct destination_key key = {.profile = scratch->profile, .helper = helper};
+
+	way.counters = bpf_map_lookup_elem(&destination_counters, &key);
+	if (!way.counters)
+		return TC_ACT_SHOT;
+	if (scratch->piece.length) {
+		if (way.tunnel->flags & HAS_ETHERNET)
+			way.layer2 = ETH_LENGTH + VLAN_LENGTH * scratch->frame.tags;
+		verdict = send_piece(skb, &way);
+	} else {
+		verdict = decide(skb, &way, &key);
+	}
+	return verdict == READY ? send(skb, &way) : verdict;
 }

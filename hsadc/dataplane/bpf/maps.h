@@ -1,70 +1,152 @@
 /* What user space and the programs share. The loader makes the maps from these definitions and compares each size with its
- * own record, so that the two sides cannot drift apart unnoticed. */
+ * own record, so that the two sides cannot drift apart unnoticed. What is counted when: docs/mirror.md. */
 #pragma once
 
-#include "kernel.h"
+#include "headers.h"
 
-/* Set on every encapsulated copy: whatever interface it passes later, it is not copied again. "hsad" in ASCII. */
+/* Set on every copy that leaves: whatever interface it passes later, it is not copied again. "hsad" in ASCII. */
 static const u32 COPY_MARK = 0x68736164;
 
+enum { DESTINATIONS_MAX = 8, ACCESS_RULES_MAX = 64 };
+
 struct rule_key {
-	u8 address[16]; /* IPv6, or IPv4 as ::ffff:a.b.c.d */
+	struct address address;
 	be16 port;
 	u8 protocol;
 	u8 pad;
 };
 
-struct rule {
-	u32 helper; /* ifindex of the tunnel's helper device */
-	u32 id;     /* key of rule_counters */
+enum { FORWARD = 1, BACKWARD = 2 };
+
+/* What is mirrored: a virtual server (by rule_key) or a device (by ifindex). */
+struct source {
+	u32 id; /* key of source_counters */
+	u32 profile;
+	u32 access_list; /* 0: none */
+	u32 directions;
 };
 
-/* Packets as the wire carries them: one that the device will segment counts once for each segment. Bytes are of IP packets. */
-struct rule_counters {
+struct source_counters {
+	u64 seen;
+	u64 loop_guard;
+	u64 filtered;
+	u64 sampled_out;
 	u64 matched_packets;
 	u64 matched_bytes;
-	u64 cloned;       /* handed to the tunnel */
-	u64 clone_failed; /* no memory, or the helper device is gone */
-	u64 fragmented;   /* came in IP fragments (counted by the first): no fragment is copied */
+	u64 copied;
+	u64 failed;
 };
 
-enum tunnel_state { TUNNEL_UP = 0, TUNNEL_NO_ROUTE = 1, TUNNEL_NO_NEIGHBOUR = 2 };
-enum { TUNNEL_HAS_KEY = 1 << 0 };
+struct access_key {
+	u32 list;
+	u32 number; /* of the rule, from 0 */
+};
+
+enum { ANY_PROTOCOL = 256, ANY_ICMP = 257 };
+
+struct access_end {
+	struct address network, mask; /* a packet's address & mask == network */
+	u16 first, last;              /* ports; 0 and 65535: also without ports */
+};
+
+struct access_rule {
+	u32 permit;
+	u32 protocol;
+	struct access_end source, destination;
+};
+
+enum { REPLICATE = 0, FLOW_HASH = 1, FAILOVER = 2 };
+
+struct profile {
+	u32 directions;
+	u32 distribute;
+	u32 sample_packets;
+	u32 sample_flows;
+	u32 access_list; /* 0: none */
+	u32 truncate;    /* bytes; 0: off */
+	u32 rate_pps;    /* 0: no limit */
+	u32 rate_mbps;   /* 0: no limit */
+	u32 needs_hash;
+	u32 count;
+	u32 live; /* a bit for each destination that is up; kept so by user space */
+	u32 helpers[DESTINATIONS_MAX]; /* ifindex of the tunnel's helper device */
+	u32 devices[DESTINATIONS_MAX]; /* ifindex of the device that copies are handed to: the helper, or the bridge on it */
+};
+
+enum tunnel_state { TUNNEL_UP = 0, TUNNEL_NO_ROUTE = 1, TUNNEL_NO_NEIGHBOUR = 2, TUNNEL_LINK_DOWN = 3 };
+enum tunnel_kind { NONE = 0, GRE = 1, ERSPAN = 2, VXLAN = 3 };
+enum { HAS_KEY = 1, HAS_SEQUENCE = 2, HAS_CHECKSUM = 4, HAS_ETHERNET = 8, DONT_FRAGMENT = 16 };
+enum { SEGMENT = 0, FRAGMENT = 1, TRUNCATE = 2, DROP_OVERSIZE = 3 };
+enum { OUTER_SIZE = 80, SHIM_MAX = 28 };
 
 struct tunnel {
 	/* as configured */
-	be32 source;
-	be32 destination;
-	be32 key;
-	u32 flags;
+	struct address source, destination;
+	u8 kind, version, ttl, dscp;
+	u16 flags, port;
+	u32 number; /* GRE key, ERSPAN session or VNI */
+	u32 oversize;
 	u32 mtu; /* bytes of an outer IP packet */
 	char egress[16];
+	/* made of it: the outer IP header and the shim with all that differs from packet to packet left zero */
+	u8 outer[OUTER_SIZE];
+	u32 outer_size;
+	u32 ip_size; /* 20 or 40 */
+	u32 ip_sum;  /* sum of the IPv4 header's words */
 	/* as resolved from the kernel's routes and neighbours, and kept so by user space */
 	u32 state;
 	u32 ifindex;
-	be32 next_hop;
 	u32 path_mtu; /* at most mtu */
+	u32 hop_family;
+	be32 next_hop[4];
 };
 
-/* Every copy that reaches the encapsulator is counted once: as sent, or under the reason why it was dropped. */
-struct tunnel_counters {
-	u64 sent_packets;  /* after segmentation */
-	u64 sent_bytes;    /* of the inner IP packets */
-	u64 split;         /* segments larger than the path, sent in pieces; the pieces count as sent */
-	u64 no_route;      /* nothing leads to the analyzer */
-	u64 no_neighbour;  /* the next hop does not answer */
-	u64 oversize;      /* larger than the path, and cannot be split */
-	u64 not_ip;        /* no complete IPv4 packet */
-	u64 analyzer;      /* to or from the analyzer itself */
-	u64 encapsulation; /* the kernel refused: no memory, or encapsulated already */
+/* What is counted up for a helper device; apart from `tunnels`, whose values are replaced. */
+struct series {
+	u32 identification; /* of the next outer IP packet */
+	u32 sequence;       /* of the next GRE packet */
 };
 
-/* The part of a TCP segment that the next packet on this CPU shall be cut down to; length 0: it is no part. */
-struct piece {
-	u32 offset; /* of its first byte in the segment's payload */
-	u32 length;
-	u32 number; /* from 0 */
-	u32 last;
+/* A destination of a profile; profile 0: put into the helper device by user space. */
+struct destination_key {
+	u32 profile;
+	u32 helper;
+};
+
+/* Every copy is counted once: as sent, as not in the sample, or under the reason why it was dropped. */
+struct destination_counters {
+	u64 copies;
+	u64 extra;
+	u64 sent_packets;
+	u64 sent_bytes;
+	u64 sampled_out;
+	u64 no_route;
+	u64 no_neighbour;
+	u64 link_down;
+	u64 loop_guard;
+	u64 not_ip;
+	u64 rate_limit;
+	u64 oversize;
+	u64 encapsulation;
+	u64 truncated;
+	u64 split;
+	u64 fragmented;
+};
+
+struct bucket {
+	u64 arrival_ns; /* theoretical arrival time of the next packet (generic cell rate algorithm) */
+	u64 packets;    /* that sampling has counted */
+};
+
+/* Datagrams in fragments: the ports stand in the first one. */
+struct fragment_key {
+	struct address source, destination;
+	be32 identification;
+	u32 protocol;
+};
+
+struct ports {
+	be16 source, destination;
 };
 
 /* Adds to one counter of a record, its offset fixed in the instruction. Left to itself the compiler merges the counts of several
@@ -87,22 +169,41 @@ struct map {
 	u32 type, key_size, value_size, max_entries, flags;
 };
 
-/* Which packets are copied, and to which tunnel. */
-struct map rules SECTION("maps") = {BPF_MAP_TYPE_HASH, sizeof(struct rule_key), sizeof(struct rule), 65536, 0};
+/* Virtual servers whose packets are copied. */
+struct map rules SECTION("maps") = {BPF_MAP_TYPE_HASH, sizeof(struct rule_key), sizeof(struct source), 65536, 0};
 
-/* What was matched, for each rule's id. */
-struct map rule_counters SECTION("maps") = {BPF_MAP_TYPE_PERCPU_HASH, sizeof(u32), sizeof(struct rule_counters), 65536,
-						   BPF_F_NO_PREALLOC};
+/* Devices (by ifindex) all of whose packets are copied. */
+struct map port_mirrors SECTION("maps") = {BPF_MAP_TYPE_HASH, sizeof(u32), sizeof(struct source), 1024, 0};
+
+/* What became of a source's packets, by its id. */
+struct map source_counters SECTION("maps") = {BPF_MAP_TYPE_PERCPU_HASH, sizeof(u32), sizeof(struct source_counters), 65536,
+						     BPF_F_NO_PREALLOC};
+
+/* The rules of all access lists. */
+struct map access_rules SECTION("maps") = {BPF_MAP_TYPE_HASH, sizeof(struct access_key), sizeof(struct access_rule), 65536,
+						  BPF_F_NO_PREALLOC};
+
+/* How packets become copies, by the profile's number. */
+struct map profiles SECTION("maps") = {BPF_MAP_TYPE_HASH, sizeof(u32), sizeof(struct profile), 4096, 0};
+
+/* Analyzers' addresses: a mirrored interface must not copy what they say themselves. */
+struct map analyzers SECTION("maps") = {BPF_MAP_TYPE_HASH, sizeof(struct address), sizeof(u32), 1024, 0};
+
+/* UDP ports (network order) that carry VXLAN: what is encapsulated already is not copied from an interface. */
+struct map vxlan_ports SECTION("maps") = {BPF_MAP_TYPE_HASH, sizeof(u32), sizeof(u32), 1024, 0};
+
+/* The ports of datagrams that come in fragments; the kernel forgets the oldest. */
+struct map fragments SECTION("maps") = {BPF_MAP_TYPE_LRU_HASH, sizeof(struct fragment_key), sizeof(struct ports), 8192, 0};
 
 /* How a helper device (by ifindex) encapsulates. */
 struct map tunnels SECTION("maps") = {BPF_MAP_TYPE_HASH, sizeof(u32), sizeof(struct tunnel), 1024, 0};
 
-/* What became of the copies, for each helper device. */
-struct map tunnel_counters SECTION("maps") = {BPF_MAP_TYPE_PERCPU_HASH, sizeof(u32), sizeof(struct tunnel_counters), 1024,
-						     BPF_F_NO_PREALLOC};
+/* Numbers that go up with each packet, by helper device. */
+struct map series SECTION("maps") = {BPF_MAP_TYPE_HASH, sizeof(u32), sizeof(struct series), 1024, 0};
 
-/* The outer IP identification to use next, for each helper device; apart from `tunnels`, whose values are replaced. */
-struct map identifications SECTION("maps") = {BPF_MAP_TYPE_HASH, sizeof(u32), sizeof(u32), 1024, 0};
+/* What became of the copies of a profile's destination. */
+struct map destination_counters SECTION("maps") = {BPF_MAP_TYPE_PERCPU_HASH, sizeof(struct destination_key),
+							  sizeof(struct destination_counters), 8192, BPF_F_NO_PREALLOC};
 
-/* What the splitter tells the encapsulator that it calls again; one entry. */
-struct map pieces SECTION("maps") = {BPF_MAP_TYPE_PERCPU_ARRAY, sizeof(u32), sizeof(struct piece), 1, 0};
+/* Rate limit and packet sampling of a profile's destination. */
+struct map buckets SECTION("maps") = {BPF_MAP_TYPE_HASH, sizeof(struct destination_key), sizeof(struct bucket), 8192, 0};

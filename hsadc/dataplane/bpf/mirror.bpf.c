@@ -7,9 +7,9 @@
 #include "encap.h"
 #include "tap.h"
 
-SECTION("hsadc_tap_in") int tap_in(struct __sk_buff *skb) { return tap(skb); }
+SECTION("hsadc_tap_in") int tap_in(struct __sk_buff *skb) { return tap(skb, FORWARD); }
 
-SECTION("hsadc_tap_out") int tap_out(struct __sk_buff *skb) { return tap(skb); }
+SECTION("hsadc_tap_out") int tap_out(struct __sk_buff *skb) { return tap(skb, BACKWARD); }
 
 SECTION("hsadc_encap") int encap(struct __sk_buff *skb) { return encapsulate(skb); }
 

@@ -1,78 +1,174 @@
-/* The tap: looks at every packet of a device and copies those that a rule names. It never writes to the packet, and its
- * verdict is always "go on as if I were not here", so no fault of the mirror reaches the traffic. */
+/* The tap: looks at every packet of a device and copies those of a mirrored virtual server, or all. It never writes to the packet,
+ * and its verdict is always "go on as if I were not here", so no fault of the mirror reaches the traffic. */
 #pragma once
 
-#include "maps.h"
+#include "access.h"
 #include "packet.h"
 
-/* The IPv4 header of `skb`, which may carry a VLAN tag behind the one that the kernel keeps apart. Returns its offset, or 0. */
-INLINE u32 find_ip(const struct __sk_buff *skb, struct ip *ip)
-{
-	u32 offset = ETH_LENGTH;
-	be16 ethertype = skb->protocol;
+static const u32 SAMPLE_SEED = 0x73616d70, DESTINATION_FACTOR = 0x9e3779b1;
 
-	if (is_vlan(ethertype)) {
-		if (bpf_skb_load_bytes(skb, ETH_LENGTH + 2, &ethertype, sizeof(ethertype)))
-			return 0;
-		offset += VLAN_LENGTH;
-	}
-	if (ethertype != ETH_IP || bpf_skb_load_bytes(skb, offset, ip, sizeof(*ip)) || ip_length(ip) < IP_LENGTH)
+INLINE struct source *find_rule(struct scratch *scratch, const struct address *address, be16 port)
+{
+	struct rule_key *key = &scratch->rule_key;
+
+	key->address = *address;
+	key->port = port;
+	key->protocol = scratch->packet.protocol;
+	return bpf_map_lookup_elem(&rules, key);
+}
+
+INLINE int is_analyzer(const struct address *address) { return bpf_map_lookup_elem(&analyzers, address) != 0; }
+
+INLINE int is_vxlan(be16 port)
+{
+	u32 key = port;
+
+	return bpf_map_lookup_elem(&vxlan_ports, &key) != 0;
+}
+
+/* Whether an ICMP error quotes a packet that was encapsulated, or that an analyzer has to do with. */
+INLINE int quotes_copy(const struct __sk_buff *skb, struct scratch *scratch)
+{
+	const struct packet *packet = &scratch->packet;
+	u32 at = packet->transport + 8;
+	u8 type;
+
+	if (bpf_skb_load_bytes(skb, packet->transport, &type, 1))
 		return 0;
-	return offset;
+	if (packet->family == 4) {
+		struct ip *ip = &scratch->first.ip;
+
+		if ((type != 3 && type != 4 && type != 5 && type != 11 && type != 12) || bpf_skb_load_bytes(skb, at, ip, sizeof(*ip)))
+			return 0;
+		map_address(&scratch->quoted, ip->destination);
+		return ip->protocol == GRE_PROTOCOL || is_analyzer(&scratch->quoted);
+	}
+	if (type >= 128 || bpf_skb_load_bytes(skb, at, &scratch->first.ipv6, sizeof(struct ipv6)))
+		return 0;
+	return scratch->first.ipv6.next == GRE_PROTOCOL || is_analyzer(&scratch->first.ipv6.destination);
 }
 
-INLINE struct rule *find_rule(be32 address, be16 port, u8 protocol)
+/* What a mirrored interface must not copy, lest copies of copies go round. */
+INLINE int may_loop(const struct __sk_buff *skb, struct scratch *scratch)
 {
-	struct rule_key key = {.port = port, .protocol = protocol};
+	const struct packet *packet = &scratch->packet;
 
-	*(u16 *)(key.address + 10) = 0xffff;
-	*(be32 *)(key.address + 12) = address;
-	return bpf_map_lookup_elem(&rules, &key);
+	if (!packet->family)
+		return 0;
+	if (packet->protocol == GRE_PROTOCOL || is_analyzer(&packet->source) || is_analyzer(&packet->destination))
+		return 1;
+	if (packet->protocol == UDP && packet->has_ports)
+		return is_vxlan(packet->destination_port);
+	return packet->protocol == (packet->family == 4 ? ICMP : ICMPV6) && quotes_copy(skb, scratch);
 }
 
-INLINE void copy(struct __sk_buff *skb, const struct rule *rule, u32 offset, const struct ip *ip)
+/* The destination that gets the flow, of those that are up. */
+INLINE u32 choose(const struct profile *profile, u32 hash)
 {
-	u32 id = rule->id, segments = skb->gso_segs;
-	struct rule_counters *counters = bpf_map_lookup_elem(&rule_counters, &id);
+	u32 live = profile->live, best = 0, chosen = 0;
 
-	if (!counters)
+	if (!live)
+		live = 0xff;
+	for (u32 i = 0; i < DESTINATIONS_MAX; i++) {
+		u32 rank = mix(hash ^ (DESTINATION_FACTOR * (i + 1)));
+
+		if (i >= profile->count || !(live >> i & 1))
+			continue;
+		if (profile->distribute == FAILOVER)
+			return i;
+		if (rank > best) {
+			best = rank;
+			chosen = i;
+		}
+	}
+	return chosen;
+}
+
+INLINE void hand_over(struct __sk_buff *skb, struct source_counters *counters, u32 device, u32 packets)
+{
+	/* Positive results are drops that the encapsulator decided on, and counted. */
+	if (bpf_clone_redirect(skb, device, 0) < 0)
+		COUNT(counters, failed, packets);
+	else
+		COUNT(counters, copied, packets);
+}
+
+INLINE void distribute(struct __sk_buff *skb, struct scratch *scratch, const struct source *source, const struct profile *profile,
+		       struct source_counters *counters, u32 packets, u32 hash)
+{
+	u32 chosen = profile->distribute == REPLICATE ? 0 : choose(profile, hash);
+	u32 end = profile->distribute == REPLICATE ? profile->count : chosen + 1;
+
+	scratch->busy = 1;
+	scratch->profile = source->profile;
+	scratch->hash = hash;
+	scratch->piece.length = 0;
+	for (u32 i = 0; i < DESTINATIONS_MAX; i++)
+		if (i >= chosen && i < end)
+			hand_over(skb, counters, profile->devices[i], packets);
+	scratch->profile = 0;
+	scratch->busy = 0;
+}
+
+INLINE void mirror_from(struct __sk_buff *skb, struct scratch *scratch, const struct source *source, u32 direction, int guarded)
+{
+	const struct packet *packet = &scratch->packet;
+	u32 id = source->id, number = source->profile, packets = segments_of(skb), bytes, hash = 0;
+	struct source_counters *counters = bpf_map_lookup_elem(&source_counters, &id);
+	struct profile *profile = bpf_map_lookup_elem(&profiles, &number);
+
+	if (!counters || !profile)
 		return;
-	if (ip->fragment & IP_FRAGMENT) {
-		COUNT(counters, fragmented, 1);
+	COUNT(counters, seen, packets);
+	if (guarded && (scratch->busy || may_loop(skb, scratch))) {
+		COUNT(counters, loop_guard, packets);
 		return;
 	}
-	if (!skb->gso_size || !segments)
-		segments = 1;
-	COUNT(counters, matched_packets, segments);
-	COUNT(counters, matched_bytes, skb->gso_size ? skb->len - offset : swap16(ip->total));
-	if (segments > 1)
-		COUNT(counters, matched_bytes, (segments - 1) * headers_length(skb, offset, ip));
-	/* Positive results are drops that the encapsulator decided on, and counted. */
-	if (bpf_clone_redirect(skb, rule->helper, 0) < 0)
-		COUNT(counters, clone_failed, segments);
-	else
-		COUNT(counters, cloned, segments);
+	if (!(source->directions & profile->directions & direction) || !permits(source->access_list, packet) ||
+	    !permits(profile->access_list, packet)) {
+		COUNT(counters, filtered, packets);
+		return;
+	}
+	if (profile->needs_hash)
+		hash = hash_flow(packet);
+	if (profile->sample_flows > 1 && mix(hash ^ SAMPLE_SEED) % profile->sample_flows) {
+		COUNT(counters, sampled_out, packets);
+		return;
+	}
+	bytes = skb->gso_size || !packet->family ? skb->len - packet->offset : packet->length;
+	if (packets > 1)
+		bytes += (packets - 1) * headers_length(skb, packet->offset, packet->transport, packet->protocol);
+	COUNT(counters, matched_packets, packets);
+	COUNT(counters, matched_bytes, bytes);
+	distribute(skb, scratch, source, profile, counters, packets, hash);
 }
 
-INLINE int tap(struct __sk_buff *skb)
+INLINE int tap(struct __sk_buff *skb, u32 port_direction)
 {
-	struct ip ip;
-	be16 ports[2];
-	u32 offset;
-	struct rule *rule;
+	struct scratch *scratch = find_scratch();
+	u32 ifindex = skb->ifindex, direction = FORWARD;
+	struct source *rule = 0, *port;
 
-	if (skb->mark == COPY_MARK)
+	if (!scratch || skb->mark == COPY_MARK)
 		return TC_ACT_UNSPEC;
-	offset = find_ip(skb, &ip);
-	/* Only the first fragment has ports. GRE has none: a copy that lost its mark on the way is not copied either. */
-	if (!offset || (ip.fragment & IP_OFFSET) || (ip.protocol != PROTOCOL_TCP && ip.protocol != PROTOCOL_UDP))
-		return TC_ACT_UNSPEC;
-	if (bpf_skb_load_bytes(skb, offset + ip_length(&ip), ports, sizeof(ports)))
-		return TC_ACT_UNSPEC;
-	rule = find_rule(ip.destination, ports[1], ip.protocol);
-	if (!rule)
-		rule = find_rule(ip.source, ports[0], ip.protocol);
-	if (rule)
-		copy(skb, rule, offset, &ip);
+	port = bpf_map_lookup_elem(&port_mirrors, &ifindex);
+	if (!scratch->busy) {
+		read_packet(skb, scratch);
+		if (scratch->packet.has_ports) {
+			rule = find_rule(scratch, &scratch->packet.destination, scratch->packet.destination_port);
+			if (!rule) {
+				rule = find_rule(scratch, &scratch->packet.source, scratch->packet.source_port);
+				direction = BACKWARD;
+			}
+		}
+	}
+	if (port && rule && rule->profile == port->profile)
+		port = 0; /* one copy is enough */
+	for (int i = 0; i < 2; i++) {
+		const struct source *source = i ? port : rule;
+
+		if (source)
+			mirror_from(skb, scratch, source, i ? port_direction : direction, i);
+	}
 	return TC_ACT_UNSPEC;
 }

@@ -1,0 +1,74 @@
+/* Memory of one CPU: what one program tells the next, and room for what is too much for the stack (512 bytes).
+ *
+ * The programs of one copy run in one call of the kernel's stack, one within the other, and nothing else of ours runs on the CPU
+ * meanwhile: a packet that is sent while a copy is being made (the kernel asks for the next hop) finds `busy`. */
+#pragma once
+
+#include "maps.h"
+
+enum { TAGS_MAX = 3, CHUNK = 256 /* bytes summed at a time */ };
+
+/* What a packet is selected by. */
+struct packet {
+	struct address source, destination;
+	be16 source_port, destination_port;
+	u8 protocol;
+	u8 family;    /* 4, 6, or 0: not IP, and nothing here is set but the Ethertype */
+	u8 has_ports; /* TCP or UDP, and its ports are known */
+	u8 pad;
+	be16 ethertype; /* behind VLAN tags */
+	u16 offset;     /* of the IP header */
+	u32 length;     /* of the IP packet, as its header says */
+	u32 transport;  /* offset of what follows the IP headers */
+};
+
+/* What is at the front of a copied frame, VLAN tags already taken off. */
+struct frame {
+	u32 tags;
+	be16 tag_protocol[TAGS_MAX], tag[TAGS_MAX]; /* from the outside */
+	be16 ethertype;
+	u16 family;   /* 4, 6, or 0: no complete IP packet */
+	u32 ip_size;  /* of the IP header without extension headers */
+	u32 protocol; /* that follows it */
+	u32 plain;    /* no fragment */
+};
+
+/* The part of a packet that the next one on this CPU shall be cut down to; length 0: it is no part. */
+struct piece {
+	u32 offset; /* of its first byte in the segment's payload, or in what stands behind the outer IP header */
+	u32 length;
+	u32 number; /* from 0 */
+	u32 last;
+	u32 fragment; /* a fragment of the outer packet, else a TCP segment */
+};
+
+struct scratch {
+	/* from the tap to the encapsulator */
+	u32 busy;
+	u32 profile; /* that made the copy; 0: user space did */
+	u32 hash;    /* of its flow */
+	/* of the outer packet */
+	u32 identification;
+	u32 sequence;
+	u32 pad;
+	struct frame frame;
+	struct piece piece;
+	u8 outer[128];
+	/* room */
+	struct packet packet;
+	struct fragment_key fragment_key;
+	struct rule_key rule_key;
+	struct address quoted;
+	union header first, second;
+	u8 chunk[CHUNK];
+};
+
+/* One entry. */
+struct map scratches SECTION("maps") = {BPF_MAP_TYPE_PERCPU_ARRAY, sizeof(u32), sizeof(struct scratch), 1, 0};
+
+INLINE struct scratch *find_scratch(void)
+{
+	u32 zero = 0;
+
+	return bpf_map_lookup_elem(&scratches, &zero);
+}
