@@ -1,13 +1,17 @@
-"""IPv4 addresses of devices."""
+"""Addresses of devices."""
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager
+from ipaddress import IPv6Interface
 from pathlib import Path
 
+from pyroute2.netlink.exceptions import NetlinkError
+
 from hsadc.dataplane.netlink import Address, Netlink
-from hsadc.errors import Unsupported
+from hsadc.errors import ApplyError, Unsupported
 from hsadc.intent.address import AddressIntent
 
 _SYSCTL = Path("/proc/sys/net/ipv4/conf")
@@ -39,14 +43,38 @@ class AddressDriver:
     def create(self, new: AddressIntent) -> None:
         """Add the address; the device's other ones, and what uses them, notice nothing."""
         index = self._netlink.link(new.device).index
-        self._netlink.add_address(index, new.address)
+        self._add(index, new)
         added = self._find(index, new)
         if added is None or not added.ours:
             self._netlink.delete_address(index, new.address)
             raise Unsupported(f"create address {new}", "this kernel does not keep who made an address: Linux 5.18 does")
 
     def change(self, old: AddressIntent, new: AddressIntent) -> None:
-        """Nothing: the key is the whole address."""
+        """Give an IPv6 address another prefix length, which takes a moment without it; the key of an IPv4 address is the whole.
+
+        Raises:
+            ApplyError: the address with its old length is the system's.
+        """
+        index = self._netlink.link(new.device).index
+        held = self._find(index, old)
+        if held is not None and not held.ours:
+            raise ApplyError(f"change address {new}", f"the system gave it as {old.address}: configure that, or remove it there")
+        if held is not None:
+            self._netlink.delete_address(index, old.address)
+        try:
+            self.create(new)
+        except BaseException:
+            self._netlink.add_address(index, old.address)
+            raise
+
+    def _add(self, index: int, new: AddressIntent) -> None:
+        try:
+            self._netlink.add_address(index, new.address)
+        except NetlinkError as e:
+            if e.code == errno.EACCES and isinstance(new.address, IPv6Interface):
+                switch = f"net.ipv6.conf.{new.device}.disable_ipv6"
+                raise ApplyError(f"create address {new}", f"IPv6 is switched off on {new.device}: {switch}=0 allows it") from e
+            raise
 
     def delete(self, old: AddressIntent) -> None:
         """Remove the address if it is ours, and no other with it."""

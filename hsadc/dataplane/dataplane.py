@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -158,6 +159,11 @@ class Dataplane:
         """The kernel's IPv4 neighbours now."""
         with asking("read the kernel's neighbours"), Netlink() as netlink:
             return observe_neighbours(netlink)
+
+    def ipv6_neighbours(self) -> tuple[Neighbour, ...]:
+        """The kernel's IPv6 neighbours now."""
+        with asking("read the kernel's neighbours"), Netlink() as netlink:
+            return observe_neighbours(netlink, socket.AF_INET6)
 
     def clear_server_counters(self) -> None:
         """Set HAProxy's counters to zero."""

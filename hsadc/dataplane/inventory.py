@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from ipaddress import IPv4Interface, IPv6Interface
 
-from hsadc.dataplane.netlink import Link, Netlink
+from hsadc.dataplane.netlink import Address, Link, Netlink
 from hsadc.dataplane.originals import Originals, Setting
 from hsadc.intent.inventory import Device, Inventory
 
@@ -27,19 +28,26 @@ def observe_inventory(netlink: Netlink, originals: Originals) -> Inventory:
     links = [link for link in netlink.links() if link.ethernet and not link.name.startswith(OWN_PREFIX)]
     # In a container or a lab there is no hardware: there the ends of virtual cables are the ports.
     port_kind = None if any(link.kind is None for link in links) else "veth"
-    foreign = [a for a in netlink.addresses() if not a.ours]
+    foreign = [a for a in netlink.addresses() if _kept(a)]
     return Inventory(
         tuple(
             Device(
                 link.name,
                 _original_mtu(link, originals),
-                tuple(a.interface for a in foreign if a.index == link.index),
+                tuple(a.interface for a in foreign if a.index == link.index and isinstance(a.interface, IPv4Interface)),
                 link.kind == port_kind,
                 _seen_at(link, links),
+                tuple(a.interface for a in foreign if a.index == link.index and isinstance(a.interface, IPv6Interface)),
             )
             for link in links
         )
     )
+
+
+def _kept(address: Address) -> bool:
+    """Whether the system gave it, and for longer than a few hours."""
+    link_local = isinstance(address.interface, IPv6Interface) and address.interface.ip.is_link_local
+    return not (address.ours or address.temporary or link_local)
 
 
 def _seen_at(link: Link, links: Sequence[Link]) -> str | None:

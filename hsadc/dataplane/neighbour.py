@@ -1,10 +1,10 @@
-"""The kernel's IPv4 neighbours: which hardware address an address of the local network has."""
+"""The kernel's neighbours: which hardware address an address of the local network has."""
 
 from __future__ import annotations
 
 import socket
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from pyroute2.netlink.rtnl import RTM_GETNEIGH
 
@@ -34,18 +34,23 @@ class Neighbour:
         state: as ip-neighbour(8) calls it.
     """
 
-    address: IPv4Address
+    address: IPv4Address | IPv6Address
     mac: str | None
     device: str
     state: str
 
 
-def observe_neighbours(netlink: Netlink) -> tuple[Neighbour, ...]:
-    """All of them that were asked for, by address; raises what Netlink's methods raise."""
+def observe_neighbours(netlink: Netlink, family: int = socket.AF_INET) -> tuple[Neighbour, ...]:
+    """All of them that were asked for, by address; raises what Netlink's methods raise.
+
+    Args:
+        netlink: of the namespace; not closed.
+        family: AF_INET or AF_INET6.
+    """
     names = {link.index: link.name for link in netlink.links()}
     found = (
-        Neighbour(IPv4Address(m.get_attr("NDA_DST")), m.get_attr("NDA_LLADDR"), names.get(m["ifindex"], "-"), _STATES[m["state"]])
-        for m in netlink.dump(RTM_GETNEIGH, family=socket.AF_INET)
+        Neighbour(ip_address(m.get_attr("NDA_DST")), m.get_attr("NDA_LLADDR"), names.get(m["ifindex"], "-"), _STATES[m["state"]])
+        for m in netlink.dump(RTM_GETNEIGH, family=family)
         if m["state"] in _STATES and m["state"] != 0x40  # noarp: multicast and the like
     )
-    return tuple(sorted(found, key=lambda n: n.address))
+    return tuple(sorted(found, key=lambda n: (int(n.address), n.device)))

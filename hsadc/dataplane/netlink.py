@@ -1,4 +1,4 @@
-"""The kernel's links, IPv4 addresses and routes as plain values, and the requests that change them.
+"""The kernel's links, addresses and IPv4 routes as plain values, and the requests that change them.
 
 What hsadc makes carries the number `PROTOCOL` in the kernel: addresses in IFA_PROTO (Linux 5.18), routes in rtm_protocol. So a
 restarted daemon recognises its own objects and leaves those of others alone.
@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import errno
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
-from socket import AF_INET
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, ip_interface
+from socket import AF_INET, AF_INET6, AF_UNSPEC
 from typing import Any
 
 from pyroute2.netlink import NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE
@@ -34,8 +34,8 @@ PROTOCOL = 72
 """Whose an address or a route is; no number that iproute2's rt_protos gives to another program."""
 
 _ARPHRD_ETHER = 1
-_IFF_UP, _IFF_NOARP = 0x1, 0x80
-_IFA_F_SECONDARY = 0x1
+_IFF_UP, _IFF_NOARP, _IFF_LOWER_UP = 0x1, 0x80, 0x10000
+_IFA_F_SECONDARY, _IFA_F_NODAD = 0x1, 0x2
 _RTEXT_FILTER_SKIP_STATS = 0x8
 _RTNH_F_ONLINK = 0x4
 _RTN_UNICAST = 1
@@ -57,6 +57,7 @@ class Link:
         kind: `veth`, `bridge` and so on; None for hardware.
         master: index of the bridge, bond or the like that it is a port of (IFLA_MASTER).
         other_end: index of the device below a VLAN, or of a veth's peer, which may be in another namespace (IFLA_LINK).
+        carrier: True when it is up and its cable leads to something that is up as well (IFF_LOWER_UP).
     """
 
     index: int
@@ -68,23 +69,26 @@ class Link:
     kind: str | None
     master: int | None = None
     other_end: int | None = None
+    carrier: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """An IPv4 address of a device.
+    """An address of a device.
 
     Attributes:
         index: the device.
         interface: the local address with its prefix length.
-        secondary: True when an earlier address of the device is in the same subnet; the kernel may delete it with that one.
+        secondary: IPv4: True when an earlier address of the device is in the same subnet; the kernel may delete it with that one.
         ours: True when hsadc made it.
+        temporary: IPv6: True when the kernel made it up to hide the machine, and will drop it soon (RFC 8981).
     """
 
     index: int
-    interface: IPv4Interface
+    interface: IPv4Interface | IPv6Interface
     secondary: bool
     ours: bool
+    temporary: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,20 +164,38 @@ class Netlink(RtnetlinkSocket):
         self.request(RTM_NEWLINK, 0, mtu, index=index, flags=flags, change=mask)
 
     def addresses(self) -> tuple[Address, ...]:
-        """All IPv4 addresses, those of a device in its own order: primary ones first."""
-        return tuple(_address(m) for m in self.dump(RTM_GETADDR, family=AF_INET))
+        """All addresses of both families, those of a device and family in the kernel's order: for IPv4, primary ones first."""
+        return tuple(_address(m) for m in self.dump(RTM_GETADDR, family=AF_UNSPEC))
 
-    def add_address(self, index: int, interface: IPv4Interface) -> None:
-        """Give a device an address, marked as ours; refused (EEXIST) when it is there."""
+    def has_address(self, address: IPv4Address | IPv6Address) -> bool:
+        """Whether a device of this machine has the address."""
+        if isinstance(address, IPv4Address):  # the kernel answers for a single address of IPv6 alone
+            return any(a.interface.ip == address for a in self.addresses())
+        try:
+            self.request(RTM_GETADDR, 0, {"IFA_ADDRESS": str(address)}, family=AF_INET6, prefixlen=128)
+        except NetlinkError as e:
+            if e.code == errno.EADDRNOTAVAIL:
+                return False
+            raise
+        return True
+
+    def add_address(self, index: int, interface: IPv4Interface | IPv6Interface) -> None:
+        """Give a device an address, marked as ours; refused (EEXIST) when it is there (IPv6: with any prefix length).
+
+        An IPv6 address can be used at once: without detection of duplicates (IFA_F_NODAD), which would keep HAProxy from
+        listening on it, and tunnels from sending, for a second or two after each start. IPv4 addresses have no such check either.
+        """
         self._address_request(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, index, interface)
 
-    def delete_address(self, index: int, interface: IPv4Interface) -> None:
+    def delete_address(self, index: int, interface: IPv4Interface | IPv6Interface) -> None:
         """Take an address from a device, whoever gave it."""
         self._address_request(RTM_DELADDR, 0, index, interface)
 
-    def _address_request(self, kind: int, flags: int, index: int, interface: IPv4Interface) -> None:
+    def _address_request(self, kind: int, nlm_flags: int, index: int, interface: IPv4Interface | IPv6Interface) -> None:
         attributes = {"IFA_LOCAL": str(interface.ip), "IFA_ADDRESS": str(interface.ip), "IFA_PROTO": PROTOCOL}
-        self.request(kind, flags, attributes, family=AF_INET, prefixlen=interface.network.prefixlen, index=index)
+        family, flags = (AF_INET, 0) if isinstance(interface, IPv4Interface) else (AF_INET6, _IFA_F_NODAD)
+        prefixlen = interface.network.prefixlen
+        self.request(kind, nlm_flags, attributes, family=family, prefixlen=prefixlen, flags=flags, index=index)
 
     def routes(self) -> tuple[Route, ...]:
         """The main table without routes for a TOS."""
@@ -231,13 +253,16 @@ def _link(message: Any) -> Link:
         info.get_attr("IFLA_INFO_KIND") if info else None,
         message.get_attr("IFLA_MASTER"),
         message.get_attr("IFLA_LINK"),
+        bool(message["flags"] & _IFF_LOWER_UP),
     )
 
 
 def _address(message: Any) -> Address:
-    local = IPv4Interface((message.get_attr("IFA_LOCAL"), message["prefixlen"]))
-    secondary = bool(message["flags"] & _IFA_F_SECONDARY)
-    return Address(message["index"], local, secondary, message.get_attr("IFA_PROTO") == PROTOCOL)
+    # IFA_ADDRESS alone is the address itself; beside IFA_LOCAL it may be the other end's.
+    local = ip_interface((message.get_attr("IFA_LOCAL") or message.get_attr("IFA_ADDRESS"), message["prefixlen"]))
+    bit = bool(message["flags"] & _IFA_F_SECONDARY)  # IPv6 has given this bit the name IFA_F_TEMPORARY
+    ours, ipv4 = message.get_attr("IFA_PROTO") == PROTOCOL, isinstance(local, IPv4Interface)
+    return Address(message["index"], local, bit and ipv4, ours, bit and not ipv4)
 
 
 def _route(message: RouteMessage) -> Route:

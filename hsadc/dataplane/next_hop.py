@@ -11,6 +11,8 @@ mirror, so next hops are verified from here (the states are those of RFC 4861, s
 
 from __future__ import annotations
 
+import enum
+import errno
 import logging
 import os
 import select
@@ -18,15 +20,14 @@ import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from ipaddress import IPV4LENGTH, IPv4Address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
 from pyroute2.netlink import NLM_F_CREATE, NLM_F_REPLACE
 from pyroute2.netlink.exceptions import NetlinkError
 from pyroute2.netlink.rtnl import RTM_GETNEIGH, RTM_GETROUTE, RTM_NEWNEIGH
 
-from hsadc.dataplane.bpf.records import State
-from hsadc.dataplane.netlink import Netlink
+from hsadc.dataplane.netlink import Link, Netlink
 from hsadc.dataplane.rtnetlink import RtnetlinkEvents
 
 _log = logging.getLogger(__name__)
@@ -36,11 +37,26 @@ _NTF_USE = 0x01
 _NUD_NONE, _NUD_INCOMPLETE, _NUD_PROBE = 0x00, 0x01, 0x10
 _NUD_BELIEVED = 0x02 | 0x04 | 0x08  # reachable, stale, delay
 _NUD_VALID = 0x80 | 0x40 | 0x02 | 0x10 | 0x04 | 0x08  # permanent, noarp, reachable, probe, stale, delay
-_GROUPS = 0x01 | 0x04 | 0x10 | 0x40 | 0x80  # RTMGRP_: link, neighbour, IPv4 address, IPv4 route, IPv4 rule
+_GROUPS = (
+    0x01 | 0x04  # RTMGRP_LINK, RTMGRP_NEIGH (of both families)
+    | 0x10 | 0x40 | 0x80  # IPv4 addresses, routes, rules
+    | 0x100 | 0x400 | 0x40000  # IPv6 addresses, routes, rules
+)  # fmt: skip
 PROBE_INTERVAL_S = 1.0
 """How often a next hop that is not there is asked for."""
 VERIFY_INTERVAL_S = 5.0
 """How often one that is there is asked whether it still is."""
+
+_Address = IPv4Address | IPv6Address
+
+
+class State(enum.IntEnum):
+    """Whether a tunnel's copies can be sent, and why not."""
+
+    UP = 0
+    NO_ROUTE = 1
+    NO_NEIGHBOUR = 2
+    LINK_DOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +68,8 @@ class NextHop:
         reason: why not, for the operator; empty when it does.
         ifindex: index of the device that it leaves by; 0 when there is no route.
         device: that device's name.
-        address: the neighbour it is handed to.
+        address: the neighbour it is handed to, of the other family than the packet where a route says so (`via inet6`); None for
+            frames that leave as they are.
         mac: the neighbour's hardware address, when known.
         mtu_bytes: the largest IP packet that route and device take; 0 when there is no route.
         probing: True while the kernel is asking for the neighbour.
@@ -63,59 +80,108 @@ class NextHop:
     reason: str = ""
     ifindex: int = 0
     device: str = ""
-    address: IPv4Address | None = None
+    address: _Address | None = None
     mac: str | None = None
     mtu_bytes: int = 0
     probing: bool = False
     believed: bool = False
 
 
-def resolve(netlink: Netlink, source: IPv4Address, destination: IPv4Address, egress: str) -> NextHop:
-    """Ask the kernel's routes (by `egress`, unless empty) and neighbours.
+def resolve(netlink: Netlink, source: _Address, destination: _Address, egress: str) -> NextHop:
+    """Ask the kernel's routes (by `egress`, unless empty) and neighbours; source and destination are of one family.
 
     Raises:
         NetlinkError, OSError: the kernel cannot be asked.
     """
-    asked: dict[str, Any] = {"RTA_DST": str(destination), "RTA_SRC": str(source)}
+    link = None
     if egress:
         link = netlink.find_link(egress)
         if link is None:
             return NextHop(State.NO_ROUTE, f"device {egress} does not exist")
-        asked["RTA_OIF"] = link.index
+        if (down := _down(link)) is not None:
+            return down
     try:
-        if egress:  # without a match the kernel would take any address for one that is on the device's own link
-            _route(netlink, asked, _RTM_F_FIB_MATCH)
-        route = _route(netlink, asked)
+        route = _find_route(netlink, source, destination, link)
     except NetlinkError:
-        if not any(a.interface.ip == source for a in netlink.addresses()):
-            return NextHop(State.NO_ROUTE, f"source {source} is not an address of this machine")
-        return NextHop(State.NO_ROUTE, f"no route to {destination}" + (f" by {egress}" if egress else ""))
-    gateway, metrics = route.get_attr("RTA_GATEWAY"), route.get_attr("RTA_METRICS")
+        return _unreachable(netlink, source, destination, egress)
     if route["type"] != _RTN_UNICAST:
         return NextHop(State.NO_ROUTE, f"{destination} is not the address of another machine")
-    if gateway is None and route.get_attr("RTA_VIA") is not None:
-        return NextHop(State.NO_ROUTE, f"the route to {destination} has an IPv6 gateway")
+    via, metrics = route.get_attr("RTA_VIA") or {}, route.get_attr("RTA_METRICS")
+    gateway = ip_address(via.get("addr") or route.get_attr("RTA_GATEWAY") or str(destination))
     mtu = (metrics.get_attr("RTAX_MTU") if metrics is not None else None) or 0
-    return _neighbour(netlink, route.get_attr("RTA_OIF"), IPv4Address(gateway or destination), mtu)
+    return _neighbour(netlink, route.get_attr("RTA_OIF"), gateway, mtu)
 
 
-def _route(netlink: Netlink, asked: dict[str, Any], flags: int = 0) -> Any:
-    """The rtmsg of the route that a packet would take."""
-    bits = IPV4LENGTH
-    (route,) = netlink.request(RTM_GETROUTE, 0, asked, family=socket.AF_INET, dst_len=bits, src_len=bits, flags=flags)
+def resolve_device(netlink: Netlink, device: str) -> NextHop:
+    """Whether frames can leave by a device as they are, without address and neighbour.
+
+    Raises:
+        NetlinkError, OSError: the kernel cannot be asked.
+    """
+    link = netlink.find_link(device)
+    if link is None:
+        return NextHop(State.NO_ROUTE, f"device {device} does not exist")
+    return _down(link) or NextHop(State.UP, "", link.index, link.name, mtu_bytes=link.mtu_bytes)
+
+
+def _down(link: Link) -> NextHop | None:
+    """The answer when nothing can leave by a device."""
+    if link.up and link.carrier:
+        return None
+    reason = f"{link.name} has no carrier" if link.up else f"{link.name} is down"
+    return NextHop(State.LINK_DOWN, reason, link.index, link.name, mtu_bytes=link.mtu_bytes)
+
+
+def _find_route(netlink: Netlink, source: _Address, destination: _Address, link: Link | None) -> Any:
+    """The rtmsg of the route that a packet takes, by the device if one is given.
+
+    Raises:
+        NetlinkError: there is none, or the source is not ours.
+    """
+    to, by = {"RTA_DST": str(destination)}, {} if link is None else {"RTA_OIF": link.index}
+    asked: dict[str, Any] = to | by | {"RTA_SRC": str(source)}
+    if isinstance(destination, IPv4Address):
+        if by:  # without a match the kernel would take any address for one that is on the device's own link
+            _route(netlink, asked, _RTM_F_FIB_MATCH)
+        return _route(netlink, asked)
+    if not netlink.has_address(source):  # IPv4's routes check it, those of IPv6 do not
+        raise NetlinkError(errno.EADDRNOTAVAIL)
+    route = _route(netlink, asked)
+    if link is not None and route.get_attr("RTA_OIF") != link.index:
+        route = _route(netlink, to | by)  # with a source the device is no more than a wish
     return route
 
 
-def _neighbour(netlink: Netlink, ifindex: int, address: IPv4Address, route_mtu: int) -> NextHop:
+def _route(netlink: Netlink, asked: dict[str, Any], flags: int = 0) -> Any:
+    family, bits = (socket.AF_INET6, 128) if ":" in asked["RTA_DST"] else (socket.AF_INET, 32)
+    source_bits = bits if "RTA_SRC" in asked else 0
+    (route,) = netlink.request(RTM_GETROUTE, 0, asked, family=family, dst_len=bits, src_len=source_bits, flags=flags)
+    return route
+
+
+def _unreachable(netlink: Netlink, source: _Address, destination: _Address, egress: str) -> NextHop:
+    """Why there is no route."""
+    if not netlink.has_address(source):
+        return NextHop(State.NO_ROUTE, f"source {source} is not an address of this machine")
+    down = {link.index: link for link in netlink.links() if not link.up}  # the kernel drops its routes, but keeps IPv4 addresses
+    for a in netlink.addresses():
+        if a.index in down and destination in a.interface.network:
+            return _down(down[a.index]) or NextHop(State.NO_ROUTE)
+    return NextHop(State.NO_ROUTE, f"no route to {destination}" + (f" by {egress}" if egress else ""))
+
+
+def _neighbour(netlink: Netlink, ifindex: int, address: _Address, route_mtu: int) -> NextHop:
     link = netlink.find_link(ifindex)
     if link is None:
         return NextHop(State.NO_ROUTE, "the device that leads to the destination is being removed")
+    if (down := _down(link)) is not None:
+        return down
     mtu = min(link.mtu_bytes, route_mtu or link.mtu_bytes)
     if not link.ethernet:
         return NextHop(State.NO_ROUTE, f"{link.name}, which leads to the destination, is not an Ethernet device")
     state, mac, asked_s = _NUD_NONE, None, 0.0
     try:
-        (neighbour,) = netlink.request(RTM_GETNEIGH, 0, {"NDA_DST": str(address)}, family=socket.AF_INET, ifindex=ifindex)
+        (neighbour,) = netlink.request(RTM_GETNEIGH, 0, {"NDA_DST": str(address)}, family=_family(address), ifindex=ifindex)
         state, mac = neighbour["state"], neighbour.get_attr("NDA_LLADDR")
         asked_s = neighbour.get_attr("NDA_CACHEINFO")["ndm_updated"] / os.sysconf("SC_CLK_TCK")
     except NetlinkError:
@@ -127,6 +193,10 @@ def _neighbour(netlink: Netlink, ifindex: int, address: IPv4Address, route_mtu: 
     asking = state == _NUD_NONE or (probing and asked_s < PROBE_INTERVAL_S)
     reason = f"next hop {address} on {link.name} " + ("is being asked for" if asking else "does not answer")
     return NextHop(State.NO_NEIGHBOUR, reason, ifindex, link.name, address, None, mtu, probing)
+
+
+def _family(address: _Address) -> int:
+    return socket.AF_INET if isinstance(address, IPv4Address) else socket.AF_INET6
 
 
 def probe(netlink: Netlink, hop: NextHop) -> None:
@@ -145,11 +215,10 @@ def verify(netlink: Netlink, hop: NextHop) -> None:
 
 
 def _ask(netlink: Netlink, hop: NextHop, message_flags: int, flags: int, state: int) -> None:
-    destination = {"NDA_DST": str(hop.address)}
+    assert hop.address is not None  # noqa: S101  # both callers have seen it
+    to, family = {"NDA_DST": str(hop.address)}, _family(hop.address)
     try:
-        netlink.request(
-            RTM_NEWNEIGH, message_flags, destination, family=socket.AF_INET, ifindex=hop.ifindex, flags=flags, state=state
-        )
+        netlink.request(RTM_NEWNEIGH, message_flags, to, family=family, ifindex=hop.ifindex, flags=flags, state=state)
     except NetlinkError as e:
         _log.info("cannot ask for next hop %s on %s: %s", hop.address, hop.device, e)
 

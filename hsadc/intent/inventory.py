@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import IPv4Interface
+from ipaddress import IPv4Interface, IPv6Interface
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +16,7 @@ class Device:
         addresses: IPv4 addresses that the system gave it; those that hsadc made are not among them.
         physical: True for a port (or the virtual one of a container); False for tunnels, bridges and the like.
         seen_at: the device at which all its packets pass as well: a bridge's or a bond's for its ports, the one below for a VLAN.
+        ipv6_addresses: as `addresses`; link-local and temporary ones are not among them, for nothing can be built on those.
     """
 
     name: str
@@ -23,6 +24,7 @@ class Device:
     addresses: tuple[IPv4Interface, ...] = ()
     physical: bool = True
     seen_at: str | None = None
+    ipv6_addresses: tuple[IPv6Interface, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

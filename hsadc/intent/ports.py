@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Interface
+from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 
 from hsadc.errors import ConfigError, Conflict
 from hsadc.intent.inventory import Device, Inventory
@@ -26,10 +26,26 @@ class Port:
     device: Device
 
     @property
+    def configured(self) -> tuple[IPv4Interface | IPv6Interface, ...]:
+        """The addresses of the running-config, of both families."""
+        return (*self.ethernet.addresses, *self.ethernet.ipv6_addresses)
+
+    @property
     def addresses(self) -> tuple[IPv4Interface, ...]:
-        """Its addresses, those of the running-config first, then those that the system gave."""
+        """Its IPv4 addresses, those of the running-config first, then those that the system gave."""
         mine = self.ethernet.addresses
         return mine + tuple(a for a in self.device.addresses if a not in mine)
+
+    @property
+    def ipv6_addresses(self) -> tuple[IPv6Interface, ...]:
+        """As `addresses`; without link-local ones of the system."""
+        mine = tuple(self.ethernet.ipv6_addresses)
+        return mine + tuple(a for a in self.device.ipv6_addresses if a.ip not in {m.ip for m in mine})
+
+    @property
+    def all_addresses(self) -> tuple[IPv4Interface | IPv6Interface, ...]:
+        """Those of both families."""
+        return (*self.addresses, *self.ipv6_addresses)
 
     @property
     def mtu_bytes(self) -> int:
@@ -49,19 +65,19 @@ class Ports:
     def __iter__(self) -> Iterator[Port]:
         return iter(self.by_name.values())
 
-    def owner(self, address: IPv4Address) -> Port | None:
+    def owner(self, address: IPv4Address | IPv6Address) -> Port | None:
         """The interface that has this address."""
-        return next((p for p in self.by_name.values() if any(a.ip == address for a in p.addresses)), None)
+        return next((p for p in self.by_name.values() if any(a.ip == address for a in p.all_addresses)), None)
 
-    def reaches(self, address: IPv4Address) -> bool:
+    def reaches(self, address: IPv4Address | IPv6Address) -> bool:
         """Whether the address is in a network that an interface which is not shut down is connected to."""
         up = (p for p in self.by_name.values() if not p.ethernet.shutdown)
-        return any(address in a.network for p in up for a in p.addresses)
+        return any(address in a.network for p in up for a in p.all_addresses)
 
     @property
-    def addresses(self) -> list[IPv4Address]:
-        """All addresses of the device."""
-        return [a.ip for p in self.by_name.values() for a in p.addresses]
+    def addresses(self) -> list[IPv4Address | IPv6Address]:
+        """All addresses of the device, of both families."""
+        return [a.ip for p in self.by_name.values() for a in p.all_addresses]
 
 
 def resolve_ports(config: Config, inventory: Inventory) -> Ports:
@@ -77,7 +93,7 @@ def resolve_ports(config: Config, inventory: Inventory) -> Ports:
         ports[name] = Port(ethernet, _device(inventory, ethernet))
     taken: dict[object, str] = {}
     for name, port in ports.items():
-        for thing in (port.device.name, *(a.ip for a in port.ethernet.addresses)):
+        for thing in (port.device.name, *(a.ip for a in port.configured)):
             if (other := taken.setdefault(thing, name)) != name:
                 raise Conflict(title("ethernet", name), f"{thing} is {other} already")
     unused = [d for d in inventory.devices if d.physical and d.name not in taken]

@@ -1,6 +1,6 @@
 """The devices that the operator's interface names stand for."""
 
-from ipaddress import IPv4Interface
+from ipaddress import IPv4Interface, IPv6Interface
 
 import pytest
 
@@ -57,3 +57,17 @@ def test_a_port_of_a_bridge_is_seen_at_the_bridge(net, tmp_path):
     with Netlink() as netlink:
         inventory = observe_inventory(netlink, Originals(tmp_path / "originals.json", "this"))
     assert {d.name: d.seen_at for d in inventory.devices} == {"eth0": "br0", "eth1": None, "br0": None}
+
+
+def test_ipv6_addresses_of_the_system_that_last(net, originals):
+    net.ip("address add 2001:db8:1::1/64 dev eth0 nodad")
+    net.ip("address add fe80::7/64 dev eth0 nodad")
+    with open("/proc/sys/net/ipv6/conf/eth0/use_tempaddr", "w") as switch:
+        switch.write("2")
+    net.ip("address add 2001:db8:2::1/64 dev eth0 nodad mngtmpaddr")
+    assert "temporary" in net.ip("-6 address show eth0")
+    with Netlink() as netlink:
+        netlink.add_address(netlink.link("eth0").index, IPv6Interface("2001:db8:1::3/64"))
+        eth0, eth1 = observe_inventory(netlink, originals).devices
+    assert set(eth0.ipv6_addresses) == {IPv6Interface("2001:db8:1::1/64"), IPv6Interface("2001:db8:2::1/64")}
+    assert (eth0.addresses, eth1.ipv6_addresses) == ((), ())

@@ -1,9 +1,9 @@
-"""`show dataplane`, `show arp`: what carries the traffic."""
+"""`show dataplane`, `show arp`, `show ipv6 neighbor`: what carries the traffic."""
 
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from hsadc.cli.show.shown import Shown, shown_table, timestamp
@@ -11,6 +11,7 @@ from hsadc.cli.show.table import Columns, Row
 
 if TYPE_CHECKING:
     from hsadc.cli.session import Session
+    from hsadc.dataplane.neighbour import Neighbour
 
 
 def do_show_dataplane(session: Session) -> Shown:
@@ -53,11 +54,18 @@ def _lines(data: Row) -> Iterator[str]:
 def do_show_arp(session: Session) -> Shown:
     """The kernel's IPv4 neighbours."""
     dataplane = session.device.dataplane
-    rows = [
-        {"address": n.address, "mac": n.mac, "device": n.device, "state": n.state}
-        for n in (dataplane.neighbours() if dataplane else ())
-    ]
-    return shown_table("neighbours", _ARP, rows, session.width)
+    return _neighbours(session, dataplane.neighbours() if dataplane else ())
 
 
-_ARP: Columns = {"IP address": "address", "Hardware address": "mac", "Device": "device", "State": "state"}
+def do_show_ipv6_neighbor(session: Session) -> Shown:
+    """The kernel's IPv6 neighbours."""
+    dataplane = session.device.dataplane
+    return _neighbours(session, dataplane.ipv6_neighbours() if dataplane else ())
+
+
+def _neighbours(session: Session, found: Iterable[Neighbour]) -> Shown:
+    rows = [{"address": n.address, "mac": n.mac, "device": n.device, "state": n.state} for n in found]
+    return shown_table("neighbours", _NEIGHBOURS, rows, session.width)
+
+
+_NEIGHBOURS: Columns = {"IP address": "address", "Hardware address": "mac", "Device": "device", "State": "state"}

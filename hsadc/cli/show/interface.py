@@ -32,13 +32,18 @@ def _behind(row: Row) -> object:
     return row["device"] or (f'gre "{row["tunnel"]}"' if row["tunnel"] else None)
 
 
+def _addressed(row: Row) -> object:
+    """What others reach it by; link-local addresses, which every device has, would only make the table wide."""
+    return [*row["addresses"], *(a for a in row["ipv6_addresses"] if not a.ip.is_link_local)]
+
+
 _COLUMNS: Columns = {
     "Interface": "name",
     "Device": _behind,
     "Admin": "admin",
     "Link": "link",
     "MTU": "mtu_bytes",
-    "IP address": "addresses",
+    "IP address": _addressed,
     "Description": "description",
 }
 
@@ -47,7 +52,7 @@ def _ports(session: Session) -> Iterator[Row]:
     dataplane = session.device.dataplane
     if dataplane is None:
         for e in session.device.running.ethernet.values():
-            yield _row(e, device=e.device, mtu_bytes=e.mtu, addresses=e.addresses)
+            yield _row(e, device=e.device, mtu_bytes=e.mtu, addresses=e.addresses, ipv6_addresses=tuple(e.ipv6_addresses))
         return
     links, addresses, _ = dataplane.network()
     by_name = {link.name: link for link in links}
@@ -55,8 +60,9 @@ def _ports(session: Session) -> Iterator[Row]:
         link = by_name.get(port.device.name)
         state = "absent" if link is None else "up" if link.up else "down"
         held = [a.interface for a in addresses if link is not None and a.index == link.index]
+        ipv4, ipv6 = ([a for a in held if a.version == version] for version in (4, 6))
         mtu = link.mtu_bytes if link is not None else None
-        yield _row(port.ethernet, device=port.device.name, link=state, mtu_bytes=mtu, addresses=held)
+        yield _row(port.ethernet, device=port.device.name, link=state, mtu_bytes=mtu, addresses=ipv4, ipv6_addresses=ipv6)
 
 
 def _order(port: Port) -> list[int]:
@@ -72,6 +78,6 @@ def _tunnel(session: Session, interface: TunnelInterface) -> Row:
 
 
 def _row(interface: Any, **known: object) -> Row:
-    unknown = {"device": None, "tunnel": None, "link": None, "mtu_bytes": None, "addresses": ()}
+    unknown = {"device": None, "tunnel": None, "link": None, "mtu_bytes": None, "addresses": (), "ipv6_addresses": ()}
     admin = "down" if interface.shutdown else "up"
     return {"name": interface.name, "admin": admin, **unknown, **known, "description": interface.description}

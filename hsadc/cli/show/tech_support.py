@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from hsadc.cli.show.configuration import do_show_running_config
-from hsadc.cli.show.dataplane import do_show_arp, do_show_dataplane
+from hsadc.cli.show.dataplane import do_show_arp, do_show_dataplane, do_show_ipv6_neighbor
 from hsadc.cli.show.difference import do_show_difference_startup
 from hsadc.cli.show.interface import do_show_interface
 from hsadc.cli.show.log import do_show_logging
@@ -33,6 +33,7 @@ PARTS: Mapping[str, Callable[[Session], Shown]] = {
     "interface": do_show_interface,
     "ip route": do_show_ip_route,
     "arp": do_show_arp,
+    "ipv6 neighbor": do_show_ipv6_neighbor,
     "tunnel gre": do_show_tunnel_gre,
     "slb virtual-server": do_show_virtual_server,
     "slb server-pool": do_show_server_pool,

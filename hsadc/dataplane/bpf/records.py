@@ -6,12 +6,13 @@ loader compares every size here with that of the compiled object.
 
 from __future__ import annotations
 
-import enum
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from ipaddress import IPv4Address
 from typing import Self
+
+from hsadc.dataplane.next_hop import State
 
 _MAPPED = bytes(10) + b"\xff\xff"
 _INDEX = struct.Struct("=I")
@@ -20,14 +21,6 @@ _RULE = struct.Struct("=II")
 _TUNNEL = struct.Struct("=4s4s4sII16sII4sI")
 _HAS_KEY = 1
 _NOWHERE = IPv4Address(0)
-
-
-class State(enum.IntEnum):
-    """Whether a tunnel's copies can be sent, and why not."""
-
-    UP = 0
-    NO_ROUTE = 1
-    NO_NEIGHBOUR = 2
 
 
 def encode_index(index: int) -> bytes:

@@ -51,6 +51,7 @@ COMMAND_LINES = {
     "show_history": "show history",
     "show_clock": "show clock",
     "show_arp": "show arp",
+    "show_ipv6_neighbor": "show ipv6 neighbor",
     "show_dataplane": "show dataplane",
     "show_logging": "show logging",
     "show_tech_support": "show tech-support",

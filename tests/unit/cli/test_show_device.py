@@ -104,6 +104,7 @@ class TestDataplane:
         assert lines(Session(kept), "show dataplane") == ["Dataplane: none, configurations are kept but not applied"]
         assert data(Session(kept), "show dataplane")["dataplane"] == "none"
         assert data(Session(kept), "show arp") == {"neighbours": []}
+        assert data(Session(kept), "show ipv6 neighbor") == {"neighbours": []}
 
     def test_in_force(self, served):
         served.dataplane.unreachable = {"tunnel1"}
@@ -118,6 +119,8 @@ class TestDataplane:
             ["10.0.0.254", "02:00:00:00:00:fe", "eth0", "reachable"],
             ["10.1.0.33", "-", "eth1", "failed"],
         ]
+        shown = lines(Session(served), "show ipv6 neighbor")
+        assert [row.split() for row in shown[2:]] == [["2001:db8::9", "02:00:00:00:00:fe", "eth0", "stale"]]
 
     def test_all_counters_are_cleared_and_the_log_says_by_whom(self, served, log):
         session = Session(served, Login("ops", "ssh", "10.0.0.7"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address
 from pathlib import Path
 
 from hsadc.config.change import Change
@@ -124,7 +124,9 @@ class MemoryDataplane:
         links = tuple(Link(indices[d.name], d.name, d.mtu_bytes, True, True, True, None) for d in self.machine.devices)
         addresses = tuple(Address(indices[a.device], a.address, False, True) for a in self._intent.addresses)
         routes = [Route(r.destination, r.metric, r.gateway, indices.get(r.device or "", 2), True) for r in self._intent.routes]
-        routes += [Route(a.interface.network, 0, None, a.index, False) for a in addresses]
+        routes += [
+            Route(a.interface.network, 0, None, a.index, False) for a in addresses if isinstance(a.interface, IPv4Interface)
+        ]
         return links, addresses, (*routes, Route(IPv4Network("10.99.0.0/16"), 100, IPv4Address("10.0.0.99"), 2, False))
 
     def tunnel_state(self, interface: str) -> TunnelState:
@@ -139,6 +141,9 @@ class MemoryDataplane:
 
     def clear_mirror_counters(self) -> None:
         self.cleared += 1
+
+    def ipv6_neighbours(self) -> tuple[Neighbour, ...]:
+        return (Neighbour(IPv6Address("2001:db8::9"), "02:00:00:00:00:fe", "eth0", "stale"),)
 
     def neighbours(self) -> tuple[Neighbour, ...]:
         gateway = Neighbour(IPv4Address("10.0.0.254"), "02:00:00:00:00:fe", "eth0", "reachable")
