@@ -23,8 +23,8 @@ from dataclasses import dataclass
 from hsadc.errors import WireError
 from hsadc.wire.checksum import internet_checksum
 
-PROTOCOL_IPV4 = 0x0800
-"""Protocol type of an IPv4 payload: an Ethertype (RFC 2784, section 2.4)."""
+PROTOCOL_IPV4, PROTOCOL_IPV6, PROTOCOL_ETHERNET = 0x0800, 0x86DD, 0x6558
+"""Protocol types of IP payloads, which are Ethertypes (RFC 2784, section 2.4; RFC 7676), and of an Ethernet frame."""
 
 _CHECKSUM, _KEY, _SEQUENCE = 0x8000, 0x2000, 0x1000
 _RESERVED = 0x4C00  # bits 1, 4 and 5, which a receiver must refuse (RFC 2784, section 2.3); 2 and 3 are K and S of RFC 2890
