@@ -16,7 +16,8 @@ from hsadc.dataplane.haproxy_statistics import VirtualServerStatistics
 from hsadc.dataplane.haproxy_supervisor import HaproxyState, Supervisor
 from hsadc.dataplane.inventory import observe_inventory
 from hsadc.dataplane.link import LinkDriver
-from hsadc.dataplane.mirror import Mirror, MirrorCounters
+from hsadc.dataplane.mirror import Mirror
+from hsadc.dataplane.mirror_counters import MirrorCounters
 from hsadc.dataplane.neighbour import Neighbour, observe_neighbours
 from hsadc.dataplane.netlink import Address, Link, Netlink, Route
 from hsadc.dataplane.originals import Originals, kernel_identity
@@ -114,7 +115,10 @@ class Dataplane:
                 "addresses": AddressDriver(netlink),
                 "routes": RouteDriver(netlink),
                 "tunnels": self._mirror.tunnels,
+                "access_lists": self._mirror.access_lists,
+                "profiles": self._mirror.profiles,
                 "rules": self._mirror.rules,
+                "port_mirrors": self._mirror.port_mirrors,
                 "taps": self._mirror.taps,
                 "haproxy": self._haproxy,
             }
@@ -124,7 +128,10 @@ class Dataplane:
         """What is in force but does not work now, a line each."""
         states = ((t, self.tunnel_state(t.interface)) for t in self._intent.tunnels)
         down = ((t, s) for t, s in states if s.state == "down")
-        return [f"interface {t.interface}: {t.destination} cannot be reached now: {s.reason}" for t, s in down]
+        return [
+            f"interface {t.interface}: {t.encapsulation.destination or t.egress} cannot be reached now: {s.reason}"
+            for t, s in down
+        ]
 
     @property
     def intent(self) -> Intent:

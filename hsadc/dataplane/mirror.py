@@ -1,31 +1,30 @@
 """The mirror: one object that owns programs and maps, hands out their drivers, and tells how it stands.
 
     packet --tap--> goes on unchanged
-              +---> clone --> helper device of tunnelN --encapsulator--> GRE --> next hop --> analyzer
+              +---> clone --> helper device of tunnelN --encapsulator--> next hop --> analyzer
 
-Make tunnel, rule and tap in this order, and remove them in the opposite one: each refers to what was made before it.
+Make tunnels, access lists, profiles, rules and taps in this order, and remove them in the opposite one: each refers to what was
+made before it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-
+from hsadc.dataplane.access_list import AccessListDriver
 from hsadc.dataplane.bpf.loader import Objects
-from hsadc.dataplane.bpf.records import RuleCounters, TunnelCounters, encode_index
+from hsadc.dataplane.bpf.records import (
+    decode_destination_counters,
+    decode_index,
+    decode_pair,
+    decode_source_counters,
+)
+from hsadc.dataplane.helper import helpers
+from hsadc.dataplane.mirror_counters import MirrorCounters
 from hsadc.dataplane.netlink import Netlink
 from hsadc.dataplane.next_hop import Watcher
-from hsadc.dataplane.rule import RuleDriver, rules
+from hsadc.dataplane.profile import ProfileDriver
+from hsadc.dataplane.rule import PortMirrorDriver, RuleDriver
 from hsadc.dataplane.tap import TapDriver
-from hsadc.dataplane.tunnel import TunnelDriver, TunnelState, helpers
-
-
-@dataclass(frozen=True, slots=True)
-class MirrorCounters:
-    """What was matched by each rule's id, and what became of the copies of each tunnel interface."""
-
-    rules: Mapping[int, RuleCounters]
-    tunnels: Mapping[str, TunnelCounters]
+from hsadc.dataplane.tunnel import TunnelDriver, TunnelState
 
 
 class Mirror:
@@ -35,8 +34,11 @@ class Mirror:
     thread at a time until `stop`. `tunnels.create` needs a thread in the same namespace, where /proc/sys shows the new device.
 
     Attributes:
-        tunnels: driver of GRE tunnels.
-        rules: driver of mirror rules.
+        tunnels: driver of tunnels.
+        access_lists: driver of access lists.
+        profiles: driver of profiles.
+        rules: driver of virtual servers' rules.
+        port_mirrors: driver of devices' mirrors.
         taps: driver of taps.
     """
 
@@ -48,14 +50,24 @@ class Mirror:
         """
         self._objects = Objects(Netlink())
         self.tunnels = TunnelDriver(self._objects)
+        self.access_lists = AccessListDriver(self._objects)
+        self.profiles = ProfileDriver(self._objects)
         self.rules = RuleDriver(self._objects)
+        self.port_mirrors = PortMirrorDriver(self._objects)
         self.taps = TapDriver(self._objects)
         self._watcher: Watcher | None = None
 
     def start_watching(self) -> None:
         """Keep next hops right from now on; without it they stay as they were when a tunnel was made."""
         if self._watcher is None:
-            self._watcher = Watcher(self.tunnels.refresh)
+            self._watcher = Watcher(self.refresh)
+
+    def refresh(self) -> float | None:
+        """Bring tunnels and profiles up to date with the kernel's routes and neighbours; see `TunnelDriver.refresh`."""
+        with self._objects.lock:
+            pause_s = self.tunnels.refresh()
+            self.profiles.refresh()
+        return pause_s
 
     def stop(self) -> None:
         """Stop watching and let go of everything; the mirror itself stays in force."""
@@ -80,18 +92,15 @@ class Mirror:
             maps = self._objects.adopt()
             if not maps:
                 return MirrorCounters({}, {})
-            tunnels = maps["tunnel_counters"]
-            by_rule = {rule.id: maps["rule_counters"].get(encode_index(rule.id)) for rule in rules(maps).values()}
-            by_tunnel = {name: tunnels.get(encode_index(i)) for name, i in helpers(self._objects.netlink).items()}
-        return MirrorCounters(
-            {rule: RuleCounters.decode(value) for rule, value in by_rule.items() if value is not None},
-            {name: TunnelCounters.decode(value) for name, value in by_tunnel.items() if value is not None},
-        )
+            names = {ifindex: name for name, ifindex in helpers(self._objects.netlink).items()}
+            sources = {decode_index(key): decode_source_counters(v) for key, v in maps["source_counters"].items()}
+            destinations = {decode_pair(key): decode_destination_counters(v) for key, v in maps["copy_counters"].items()}
+        return MirrorCounters(sources, {(p, names[helper]): c for (p, helper), c in destinations.items() if helper in names})
 
     def clear_counters(self) -> None:
         """Set all counters to zero."""
         with self._objects.lock:
             maps = self._objects.adopt()
-            for name in ("rule_counters", "tunnel_counters") if maps else ():
+            for name in ("source_counters", "copy_counters") if maps else ():
                 for key in list(maps[name].keys()):
                     maps[name].set(key)

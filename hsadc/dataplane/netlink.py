@@ -7,6 +7,7 @@ restarted daemon recognises its own objects and leaves those of others alone.
 from __future__ import annotations
 
 import errno
+from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, ip_interface
 from socket import AF_INET, AF_INET6, AF_UNSPEC
@@ -143,10 +144,22 @@ class Netlink(RtnetlinkSocket):
             raise ApplyError(f"find device {name}", f"device {name} does not exist")
         return link
 
-    def add_link(self, name: str, kind: str) -> None:
-        """Make a device of a kind that needs no more said (`ifb`); it is down. Refused (EEXIST) when the name is taken."""
-        attributes = {"IFLA_IFNAME": name, "IFLA_LINKINFO": {"attrs": [("IFLA_INFO_KIND", kind)]}}
-        self.request(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, attributes)
+    def add_link(self, name: str, kind: str, settings: Mapping[str, int] | None = None) -> None:
+        """Make a device of a kind; it is down. Refused (EEXIST) when the name is taken.
+
+        Args:
+            name: 1 to 15 characters.
+            kind: `ifb`, `bridge`.
+            settings: what the kind has of its own, by the kernel's names (`IFLA_BR_...`).
+        """
+        info: list[tuple[str, Any]] = [("IFLA_INFO_KIND", kind)]
+        if settings:
+            info.append(("IFLA_INFO_DATA", {"attrs": list(settings.items())}))
+        self.request(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, {"IFLA_IFNAME": name, "IFLA_LINKINFO": {"attrs": info}})
+
+    def set_master(self, index: int, master: int) -> None:
+        """Make a device a port of a bridge."""
+        self.request(RTM_NEWLINK, 0, {"IFLA_MASTER": master}, index=index)
 
     def delete_link(self, index: int) -> None:
         """Remove a device that was made; also right when it is gone already."""

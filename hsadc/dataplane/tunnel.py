@@ -1,28 +1,32 @@
-"""Driver of GRE tunnels: for each tunnel interface a helper device whose egress runs the encapsulator."""
+"""Driver of tunnels: for each interface that copies leave by a helper device whose egress runs the encapsulator."""
 
 from __future__ import annotations
 
-import errno
-import re
 import time
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Address
-from pathlib import Path
-
-from pyroute2.netlink.exceptions import NetlinkError
+from ipaddress import IPv4Address, IPv6Address
 
 from hsadc.dataplane import next_hop
 from hsadc.dataplane.bpf import clsact
 from hsadc.dataplane.bpf.loader import Objects
-from hsadc.dataplane.bpf.records import State, Tunnel, encode_index
+from hsadc.dataplane.bpf.records import (
+    Tunnel,
+    decode_index,
+    decode_pair,
+    encode_address,
+    encode_index,
+    encode_pair,
+    encode_vxlan_port,
+)
+from hsadc.dataplane.helper import helpers, make_bridge, make_helper, remove
 from hsadc.dataplane.netlink import Netlink
-from hsadc.errors import ApplyError, Unsupported
+from hsadc.dataplane.next_hop import State
+from hsadc.errors import ApplyError
 from hsadc.intent.mirror import TunnelIntent
+from hsadc.wire.vxlan import PORT as VXLAN_PORT
 
 _ENCAP = "hsadc_encap"
-_HELPER = re.compile(r"hsadc-tun(\d+)")
-_HELPER_KIND, _HELPER_MTU = "ifb", 65535
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,7 @@ class TunnelState:
     state: str
     reason: str
     egress: str | None
-    next_hop: IPv4Address | None
+    next_hop: IPv4Address | IPv6Address | None
     mac: str | None
     mtu_bytes: int
 
@@ -51,25 +55,10 @@ def broken(mtu_bytes: int, part: str) -> TunnelState:
     return TunnelState("down", f"its {part} is gone: it is made again within seconds", None, None, None, mtu_bytes)
 
 
-def helper_name(interface: str) -> str:
-    """Name of the helper device of a tunnel interface."""
-    return f"hsadc-tun{interface.removeprefix('tunnel')}"
-
-
-def helpers(netlink: Netlink) -> dict[str, int]:
-    """Index of the helper device of each tunnel interface that has one."""
-    found = {}
-    for link in netlink.links():
-        name = _HELPER.fullmatch(link.name)
-        if name and link.kind == _HELPER_KIND:
-            found[f"tunnel{name[1]}"] = link.index
-    return found
-
-
 class TunnelDriver:
-    """Makes GRE tunnels; see `Driver`."""
+    """Makes tunnels; see `Driver`."""
 
-    kind = "gre tunnel"
+    kind = "tunnel"
 
     def __init__(self, objects: Objects) -> None:
         self._objects = objects
@@ -82,7 +71,7 @@ class TunnelDriver:
                 return {}
             complete = {a.ifindex for a in clsact.attachments(self._objects.netlink) if a.name == _ENCAP}
             return {
-                interface: _intent(interface, tunnel)
+                interface: tunnel.intent(interface)
                 for interface, ifindex, tunnel in self._tunnels(self._objects.netlink)
                 if ifindex in complete or interface not in wanted
             }
@@ -94,21 +83,21 @@ class TunnelDriver:
                 self._objects.load()
             netlink = self._objects.netlink
             known = {interface for interface, _, _ in self._tunnels(netlink)}
-            for interface, ifindex in helpers(netlink).items():
+            for interface in helpers(netlink):
                 if interface not in known and interface not in wanted:
-                    netlink.delete_link(ifindex)
+                    remove(netlink, interface)
 
     def create(self, new: TunnelIntent) -> None:
         """Make the helper device, then what it does, then let it."""
         with self._objects.lock:
             maps, netlink = self._objects.load(), self._objects.netlink
             try:
-                ifindex = _make_helper(netlink, helper_name(new.interface))
+                ifindex = make_helper(netlink, new.interface)
                 key = encode_index(ifindex)
                 self._forget_others(netlink)
-                maps["tunnel_counters"].set(key)
-                maps["identifications"].set(key)
-                self._write(ifindex, _record(new), netlink)
+                maps["series"].set(key)
+                maps["copy_counters"].set(encode_pair(0, ifindex))
+                self._put(ifindex, new, netlink)
                 self._objects.attach(ifindex, _ENCAP)
             except BaseException:
                 self.delete(new)
@@ -122,16 +111,15 @@ class TunnelDriver:
             ifindex = helpers(netlink).get(old.interface)
             if ifindex is None:
                 raise ApplyError(f"change {old.interface}", "its helper device does not exist")
-            self._write(ifindex, _record(new), netlink)
+            self._put(ifindex, new, netlink)
+            self._forget_others(netlink)
 
     def delete(self, old: TunnelIntent) -> None:
         """Remove the helper device, with it the encapsulator's filter, and what the maps know of it."""
         with self._objects.lock:
             netlink = self._objects.netlink
             self._objects.adopt()
-            ifindex = helpers(netlink).get(old.interface)
-            if ifindex is not None:
-                netlink.delete_link(ifindex)
+            remove(netlink, old.interface)
             self._forget_others(netlink)
             self._objects.release()
 
@@ -145,7 +133,7 @@ class TunnelDriver:
         """
         with self._objects.lock:
             netlink, now = self._objects.netlink, time.monotonic()
-            hops = [self._write(ifindex, tunnel, netlink) for _, ifindex, tunnel in self._tunnels(netlink)]
+            hops = [self._resolve(ifindex, tunnel, netlink) for _, ifindex, tunnel in self._tunnels(netlink)]
             if now >= self._verify_at:
                 self._verify_at = now + next_hop.VERIFY_INTERVAL_S
                 for hop in hops:
@@ -166,7 +154,7 @@ class TunnelDriver:
             ifindex, tunnel = {name: (i, tunnel) for name, i, tunnel in self._tunnels(netlink)}[interface]
             if not any(a.ifindex == ifindex and a.name == _ENCAP for a in clsact.attachments(netlink)):
                 return broken(tunnel.mtu_bytes, "encapsulator")
-            hop = _resolve(netlink, tunnel)
+            hop = _next_hop(netlink, tunnel)
         mtu = min(tunnel.mtu_bytes, hop.mtu_bytes or tunnel.mtu_bytes)
         if hop.state is not State.UP:
             state, reason = "down", hop.reason
@@ -184,9 +172,20 @@ class TunnelDriver:
             if value is not None:
                 yield interface, ifindex, Tunnel.decode(value)
 
-    def _write(self, ifindex: int, tunnel: Tunnel, netlink: Netlink) -> next_hop.NextHop:
+    def _put(self, ifindex: int, new: TunnelIntent, netlink: Netlink) -> None:
+        """What must not be copied from an interface is known before the first copy can come there."""
+        maps, destination = self._objects.maps, new.encapsulation.destination
+        if destination is not None:
+            maps["analyzers"].set(encode_address(destination))
+        maps["vxlan_ports"].set(encode_vxlan_port(VXLAN_PORT))
+        maps["vxlan_ports"].set(encode_vxlan_port(new.encapsulation.port))
+        if needs_bridge(new):
+            make_bridge(netlink, new.interface)
+        self._resolve(ifindex, Tunnel.of(new), netlink)
+
+    def _resolve(self, ifindex: int, tunnel: Tunnel, netlink: Netlink) -> next_hop.NextHop:
         """Write a tunnel's record with the next hop of this moment."""
-        hop = _resolve(netlink, tunnel)
+        hop = _next_hop(netlink, tunnel)
         new = tunnel.resolved(hop.state, hop.ifindex, hop.address, hop.mtu_bytes).encode()
         tunnels, key = self._objects.maps["tunnels"], encode_index(ifindex)
         if tunnels.get(key) != new:
@@ -196,43 +195,33 @@ class TunnelDriver:
         return hop
 
     def _forget_others(self, netlink: Netlink) -> None:
-        """Remove from the maps what belongs to helper devices that are gone."""
-        alive = {encode_index(ifindex) for ifindex in helpers(netlink).values()}
-        for name in ("tunnels", "tunnel_counters", "identifications"):
-            if name in self._objects.maps:
-                m = self._objects.maps[name]
-                for key in set(m.keys()) - alive:
-                    m.delete(key)
+        """Remove from the maps what belongs to helper devices that are gone, and to no tunnel any more."""
+        maps, alive = self._objects.maps, set(helpers(netlink).values())
+        if not maps:
+            return
+        for name in ("tunnels", "series"):
+            for key in list(maps[name].keys()):
+                if decode_index(key) not in alive:
+                    maps[name].delete(key)
+        for name in ("copy_counters", "buckets"):
+            for key in list(maps[name].keys()):
+                if decode_pair(key)[1] not in alive:
+                    maps[name].delete(key)
+        encapsulations = [tunnel.encapsulation for _, _, tunnel in self._tunnels(netlink)]
+        analyzers = {encode_address(e.destination) for e in encapsulations}
+        ports = {encode_vxlan_port(port) for port in (VXLAN_PORT, *(e.port for e in encapsulations))}
+        for name, wanted in (("analyzers", analyzers), ("vxlan_ports", ports if encapsulations else set())):
+            for key in set(maps[name].keys()) - wanted:
+                maps[name].delete(key)
 
 
-def _record(intent: TunnelIntent) -> Tunnel:
-    return Tunnel(intent.source, intent.destination, intent.gre_key, intent.mtu_bytes, intent.egress or "")
+def needs_bridge(tunnel: TunnelIntent) -> bool:
+    """Whether the tunnel deals with packets one by one, as they are on the wire."""
+    return tunnel.encapsulation.numbered or tunnel.encapsulation.checksum or tunnel.oversize in ("fragment", "truncate")
 
 
-def _intent(interface: str, tunnel: Tunnel) -> TunnelIntent:
-    return TunnelIntent(interface, tunnel.egress or None, tunnel.source, tunnel.destination, tunnel.gre_key, tunnel.mtu_bytes)
-
-
-def _resolve(netlink: Netlink, tunnel: Tunnel) -> next_hop.NextHop:
-    return next_hop.resolve(netlink, tunnel.source, tunnel.destination, tunnel.egress)
-
-
-def _make_helper(netlink: Netlink, name: str) -> int:
-    """Make the device, or take the one that is there. It must stay silent: what it sent of its own would be encapsulated.
-
-    Returns:
-        Its index.
-    """
-    if netlink.find_link(name) is None:
-        try:
-            netlink.add_link(name, _HELPER_KIND)
-        except NetlinkError as e:
-            if e.code == errno.EOPNOTSUPP:
-                raise Unsupported(f"create device {name}", "this kernel has no ifb devices (CONFIG_IFB)") from e
-            raise
-    index = netlink.link(name).index
-    ipv6 = Path(f"/proc/sys/net/ipv6/conf/{name}/disable_ipv6")
-    if ipv6.exists():
-        ipv6.write_text("1")
-    netlink.set_link(index, mtu_bytes=_HELPER_MTU, arp=False, up=True)
-    return index
+def _next_hop(netlink: Netlink, tunnel: Tunnel) -> next_hop.NextHop:
+    source, destination = tunnel.encapsulation.source, tunnel.encapsulation.destination
+    if source is None or destination is None:
+        return next_hop.resolve_device(netlink, tunnel.egress)
+    return next_hop.resolve(netlink, source, destination, tunnel.egress)

@@ -66,9 +66,7 @@ def _sources(config: Config) -> Iterator[tuple[str, MirrorTarget]]:
             yield title("ethernet", ethernet.name), ethernet.mirror_traffic
 
 
-def _not_copied(
-    config: Config, ports: Ports, tunnels: tuple[TunnelIntent, ...], taps: tuple[TapIntent, ...]
-) -> Iterator[str]:
+def _not_copied(config: Config, ports: Ports, tunnels: tuple[TunnelIntent, ...], taps: tuple[TapIntent, ...]) -> Iterator[str]:
     for path, target in _sources(config):
         wanted = config.mirror_profile[target.name].destinations if target.kind == "profile" else (target.name,)
         missing = [name for name in wanted if name not in {t.interface for t in tunnels}]

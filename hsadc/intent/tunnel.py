@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
 
 from hsadc.errors import ConfigError
@@ -54,22 +55,18 @@ def _tunnel(interface: str, section: str, tunnel: Tunnel, ports: Ports) -> Tunne
 
 
 def _encapsulation(tunnel: Tunnel, source: IPv4Address | IPv6Address) -> Encapsulation:
-    outer = {
-        "source": source,
-        "destination": tunnel.destination,
-        "ttl": tunnel.ttl,
-        "dscp": tunnel.dscp,
-        "dont_fragment": tunnel.dont_fragment,
-    }
+    destination, ttl, dscp, df = tunnel.destination, tunnel.ttl, tunnel.dscp, tunnel.dont_fragment
     match tunnel:
         case GreTunnel():
-            options = {"key": tunnel.key, "sequence": tunnel.sequence, "checksum": tunnel.checksum}
-            return Encapsulation("gre", payload=tunnel.payload, **options, **outer)
+            options = tunnel.key, tunnel.sequence, tunnel.checksum
+            return Encapsulation("gre", source, destination, tunnel.payload, ttl, dscp, df, *options)
         case ErspanTunnel():
             session = tunnel.session_id if tunnel.version > 1 else 0
-            return Encapsulation("erspan", payload="ethernet", version=tunnel.version, session_id=session, **outer)
+            outer = Encapsulation("erspan", source, destination, "ethernet", ttl, dscp, df)
+            return replace(outer, version=tunnel.version, session_id=session)
         case VxlanTunnel():
-            return Encapsulation("vxlan", payload="ethernet", vni=tunnel.vni or 0, port=tunnel.port, **outer)
+            outer = Encapsulation("vxlan", source, destination, "ethernet", ttl, dscp, df)
+            return replace(outer, vni=tunnel.vni or 0, port=tunnel.port)
     raise TypeError(tunnel)
 
 

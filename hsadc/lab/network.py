@@ -9,8 +9,9 @@ from pathlib import Path
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
+from hsadc.dataplane import offload
 from hsadc.errors import ApplyError
-from hsadc.lab import namespace, offload
+from hsadc.lab import namespace
 from hsadc.lab.topology import ANALYZER_LEG, NODES, PREFIX, ROUTER_TO_ANALYZER, SWITCHED, Leg, namespace_of
 
 _BRIDGE = "br0"

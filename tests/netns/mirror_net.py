@@ -21,14 +21,18 @@ from pyroute2 import netns
 
 from hsadc.dataplane.bpf import syscall
 from hsadc.dataplane.mirror import Mirror
-from hsadc.intent.mirror import RuleIntent, TapIntent, TunnelIntent
+from hsadc.dataplane.reconcile import reconcile
+from hsadc.intent.mirror import ProfileIntent, RuleIntent, TapIntent, TunnelIntent
 from hsadc.wire import gre
 from hsadc.wire.checksum import internet_checksum
+from hsadc.wire.encapsulation import Encapsulation
 
 CLIENT, SERVER, ANALYZER = "10.1.0.1", "10.1.0.2", "10.3.0.2"
 PORT = 8087
-TUNNEL = TunnelIntent("tunnel1", "back", IPv4Address("10.2.0.2"), IPv4Address(ANALYZER))
-RULE = RuleIntent(7, IPv4Address(SERVER), PORT, 6, "tunnel1")
+GRE = Encapsulation("gre", IPv4Address("10.2.0.2"), IPv4Address(ANALYZER))
+TUNNEL = TunnelIntent("tunnel1", "back", GRE)
+PROFILE = ProfileIntent(1, ("tunnel1",))
+RULE = RuleIntent(7, IPv4Address(SERVER), PORT, 6, PROFILE.number)
 TAP = TapIntent("front")
 _numbers = itertools.count()
 
@@ -93,23 +97,27 @@ class Net:
 
 
 @contextlib.contextmanager
-def mirror_in(net, tunnel=TUNNEL, rule=RULE, tap=TAP, wait=True):
+def mirror_in(net, tunnels=(TUNNEL,), profiles=(PROFILE,), rules=(RULE,), taps=(TAP,), ports=(), lists=(), wait=True):
     """A mirror in force in the ADC's namespace; what it made is removed afterwards."""
     with net.inside("adc"):
         mirror = Mirror()
         mirror.start_watching()
+        work = (
+            (mirror.tunnels, tunnels),
+            (mirror.access_lists, lists),
+            (mirror.profiles, profiles),
+            (mirror.rules, rules),
+            (mirror.port_mirrors, ports),
+            (mirror.taps, taps),
+        )
         try:
-            mirror.tunnels.create(tunnel)
-            mirror.rules.create(rule)
-            mirror.taps.create(tap)
+            reconcile(work)
             if wait:
-                until(lambda: mirror.tunnel_state("tunnel1").state != "down")
-                mirror.tunnels.refresh()  # the state is the kernel's of this moment; the map may not know it yet
+                until(lambda: all(mirror.tunnel_state(t.interface).state != "down" for t in tunnels))
+                mirror.refresh()  # the state is the kernel's of this moment; the map may not know it yet
             yield mirror
         finally:
-            mirror.taps.delete(tap)
-            mirror.rules.delete(rule)
-            mirror.tunnels.delete(tunnel)
+            reconcile([(driver, ()) for driver, _ in work])
             mirror.stop()
 
 

@@ -515,7 +515,7 @@ INLINE int encapsulate(struct __sk_buff *skb)
 		return TC_ACT_SHOT; /* the tunnel is just being removed */
 	struct destination_key key = {.profile = scratch->profile, .helper = helper};
 
-	way.counters = bpf_map_lookup_elem(&destination_counters, &key);
+	way.counters = bpf_map_lookup_elem(&copy_counters, &key);
 	if (!way.counters)
 		return TC_ACT_SHOT;
 	if (scratch->piece.length) {

@@ -98,7 +98,8 @@ class Objects:
 
     def release(self) -> None:
         """Give programs and maps back when no filter is attached and nothing is in the maps."""
-        busy = any(next(self._maps[name].keys(), None) is not None for name in ("rules", "tunnels") if name in self._maps)
+        used = (self._maps[name] for name in ("rules", "port_mirrors", "tunnels") if name in self._maps)
+        busy = any(next(m.keys(), None) is not None for m in used)
         if not busy and not any(clsact.attachments(self.netlink)):
             self.close()
 

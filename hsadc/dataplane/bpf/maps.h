@@ -202,7 +202,7 @@ struct map tunnels SECTION("maps") = {BPF_MAP_TYPE_HASH, sizeof(u32), sizeof(str
 struct map series SECTION("maps") = {BPF_MAP_TYPE_HASH, sizeof(u32), sizeof(struct series), 1024, 0};
 
 /* What became of the copies of a profile's destination. */
-struct map destination_counters SECTION("maps") = {BPF_MAP_TYPE_PERCPU_HASH, sizeof(struct destination_key),
+struct map copy_counters SECTION("maps") = {BPF_MAP_TYPE_PERCPU_HASH, sizeof(struct destination_key),
 							  sizeof(struct destination_counters), 8192, BPF_F_NO_PREALLOC};
 
 /* Rate limit and packet sampling of a profile's destination. */

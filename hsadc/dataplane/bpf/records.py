@@ -1,6 +1,6 @@
 """The records of the mirror's maps, as user space reads and writes them; their other side is maps.h.
 
-Integers are in the machine's byte order; addresses, ports and the GRE key are in network order, as packets carry them. The
+Integers are in the machine's byte order; addresses, ports of rules and VXLAN are in network order, as packets carry them. The
 loader compares every size here with that of the compiled object.
 """
 
@@ -9,51 +9,189 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from ipaddress import IPv4Address
-from typing import Self
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import TypeVar
 
+from hsadc.dataplane.mirror_counters import DestinationCounters, SourceCounters
 from hsadc.dataplane.next_hop import State
+from hsadc.intent.mirror import AccessRule, ProfileIntent, TunnelIntent
+from hsadc.wire.encapsulation import Encapsulation, template
+from hsadc.wire.ip import word_sum
 
+_Address = IPv4Address | IPv6Address
 _MAPPED = bytes(10) + b"\xff\xff"
 _INDEX = struct.Struct("=I")
+_PAIR = struct.Struct("=II")
 _RULE_KEY = struct.Struct("!16sHBx")
-_RULE = struct.Struct("=II")
-_TUNNEL = struct.Struct("=4s4s4sII16sII4sI")
-_HAS_KEY = 1
-_NOWHERE = IPv4Address(0)
+_SOURCE = struct.Struct("=IIII")
+_ACCESS = struct.Struct("=II16s16sHH16s16sHH")
+_PROFILE = struct.Struct("=11I8I8I")
+_TUNNEL = struct.Struct("=16s16s4B2HIII16s80sIIIIIII16s")
+_IPV4_BYTES, _IPV6_BYTES = 20, 40
+
+_DIRECTIONS = {"forward": 1, "backward": 2, "bidirection": 3}
+_DISTRIBUTE = {"replicate": 0, "flow-hash": 1, "failover": 2}
+_OVERSIZE = {"segment": 0, "fragment": 1, "truncate": 2, "drop": 3}
+_KINDS = {"none": 0, "gre": 1, "erspan": 2, "vxlan": 3}
+_HAS_KEY, _HAS_SEQUENCE, _HAS_CHECKSUM, _HAS_ETHERNET, _DONT_FRAGMENT = 1, 2, 4, 8, 16
+_AF_INET, _AF_INET6 = 2, 10
+DESTINATIONS_MAX = 8
+
+C = TypeVar("C")
 
 
 def encode_index(index: int) -> bytes:
-    """A 32-bit key: an interface's index or a rule's id."""
+    """A 32-bit key: an interface's index, a source's id or a profile's number."""
     return _INDEX.pack(index)
 
 
-def encode_rule_key(address: IPv4Address, port: int, protocol: int) -> bytes:
-    """What a packet is matched by; IPv4 addresses are mapped into IPv6 ones (RFC 4291, section 2.5.5.2)."""
-    return _RULE_KEY.pack(_MAPPED + address.packed, port, protocol)
+def decode_index(key: bytes) -> int:
+    """The opposite of `encode_index`."""
+    return int(_INDEX.unpack(key)[0])
 
 
-def decode_rule_key(key: bytes) -> tuple[IPv4Address, int, int]:
+def encode_pair(first: int, second: int) -> bytes:
+    """The key of a destination (profile, helper's index) or of an access list's rule (list, place)."""
+    return _PAIR.pack(first, second)
+
+
+def decode_pair(key: bytes) -> tuple[int, int]:
+    """The opposite of `encode_pair`."""
+    first, second = _PAIR.unpack(key)
+    return first, second
+
+
+def encode_address(address: _Address | None) -> bytes:
+    """IPv4 addresses are mapped into IPv6 ones (RFC 4291, section 2.5.5.2); none is all zero."""
+    if address is None:
+        return bytes(16)
+    return address.packed if isinstance(address, IPv6Address) else _MAPPED + address.packed
+
+
+def decode_address(packed: bytes) -> _Address | None:
+    """The opposite of `encode_address`."""
+    if packed == bytes(16):
+        return None
+    return ip_address(packed[12:] if packed.startswith(_MAPPED) else packed)
+
+
+def encode_vxlan_port(port: int) -> bytes:
+    """The key of a UDP port that carries VXLAN."""
+    return struct.pack("!HH", port, 0)
+
+
+def encode_rule_key(address: _Address, port: int, protocol: int) -> bytes:
+    """What a virtual server's packets are matched by."""
+    return _RULE_KEY.pack(encode_address(address), port, protocol)
+
+
+def decode_rule_key(key: bytes) -> tuple[_Address, int, int]:
     """The opposite of `encode_rule_key`."""
-    address, port, protocol = _RULE_KEY.unpack(key)
-    return IPv4Address(address[12:]), port, protocol
+    packed, port, protocol = _RULE_KEY.unpack(key)
+    return decode_address(packed) or IPv6Address(0), port, protocol
+
+
+def _name(numbers: Mapping[str, int], number: int) -> str:
+    return next(name for name, n in numbers.items() if n == number)
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
-    """Where the copies of a rule go (index of the tunnel's helper device), and the id of its counters."""
+class Source:
+    """What is copied from a rule or a device: id of its counters, profile, access list (0: none), direction."""
 
-    helper: int
     id: int
+    profile: int
+    access_list: int = 0
+    direction: str = "bidirection"
 
     def encode(self) -> bytes:
         """As the map holds it."""
-        return _RULE.pack(self.helper, self.id)
+        return _SOURCE.pack(self.id, self.profile, self.access_list, _DIRECTIONS[self.direction])
 
     @classmethod
-    def decode(cls, value: bytes) -> Rule:
+    def decode(cls, value: bytes) -> Source:
         """The opposite of `encode`."""
-        return cls(*_RULE.unpack(value))
+        number, profile, access_list, directions = _SOURCE.unpack(value)
+        return cls(number, profile, access_list, _name(_DIRECTIONS, directions))
+
+
+def encode_access_rule(rule: AccessRule) -> bytes:
+    """An access list's rule as the map holds it."""
+    ends = [(rule.source, rule.source_ports), (rule.destination, rule.destination_ports)]
+    packed = [part for network, ports in ends for part in (*_network(network), *ports)]
+    return _ACCESS.pack(rule.permit, rule.protocol, *packed)
+
+
+def _network(network: IPv4Network | IPv6Network | None) -> tuple[bytes, bytes]:
+    """Address and mask; the upper bits of a mapped IPv4 network tell its family."""
+    if network is None:
+        return bytes(16), bytes(16)
+    mask = (b"\xff" * 12 if network.version == 4 else b"") + network.netmask.packed
+    return encode_address(network.network_address), mask
+
+
+def decode_access_rule(value: bytes) -> AccessRule:
+    """The opposite of `encode_access_rule`."""
+    permit, protocol, *ends = _ACCESS.unpack(value)
+    source, destination = (_decode_network(*ends[i : i + 2]) for i in (0, 4))
+    return AccessRule(bool(permit), protocol, source, (ends[2], ends[3]), destination, (ends[6], ends[7]))
+
+
+def _decode_network(address: bytes, mask: bytes) -> IPv4Network | IPv6Network | None:
+    length = int.from_bytes(mask, "big").bit_count()
+    if address.startswith(_MAPPED) and length >= 96:
+        return ip_network((address[12:], length - 96))
+    return None if not length and not any(address) else ip_network((address, length))
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """How a source's packets become copies.
+
+    Attributes:
+        intent: as configured; its destinations' names are not kept here, their helper devices are.
+        helpers: index of each destination's helper device.
+        devices: index of the device that copies for each destination are handed to.
+        live: whether each destination is up.
+        needs_hash: whether anything depends on a packet's flow.
+    """
+
+    intent: ProfileIntent
+    helpers: tuple[int, ...]
+    devices: tuple[int, ...]
+    live: tuple[bool, ...]
+    needs_hash: bool
+
+    def encode(self) -> bytes:
+        """As the map holds it."""
+        p = self.intent
+        mask = sum(up << i for i, up in enumerate(self.live))
+        limits = (p.truncate_bytes or 0, p.rate_pps or 0, p.rate_mbps or 0)
+        head = (_DIRECTIONS[p.direction], _DISTRIBUTE[p.distribute], p.sample_packets, p.sample_flows, p.access_list, *limits)
+        rest = [i for indices in (self.helpers, self.devices) for i in (*indices, *[0] * (DESTINATIONS_MAX - len(indices)))]
+        return _PROFILE.pack(*head, self.needs_hash, len(self.helpers), mask, *rest)
+
+    @classmethod
+    def decode(cls, number: int, value: bytes) -> Profile:
+        """The opposite of `encode`; the intent has no names of destinations."""
+        directions, distribute, packets, flows, access_list, truncate, pps, mbps, needs_hash, count, mask, *rest = (
+            _PROFILE.unpack(value)
+        )
+        intent = ProfileIntent(
+            number,
+            (),
+            _name(_DIRECTIONS, directions),
+            _name(_DISTRIBUTE, distribute),
+            packets,
+            flows,
+            truncate or None,
+            pps or None,
+            mbps or None,
+            access_list,
+        )
+        live = tuple(bool(mask >> i & 1) for i in range(count))
+        return cls(intent, tuple(rest[:count]), tuple(rest[8 : 8 + count]), live, bool(needs_hash))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +199,9 @@ class Tunnel:
     """How a helper device encapsulates.
 
     Attributes:
-        source: outer source address.
-        destination: outer destination address.
-        gre_key: None sends none.
+        encapsulation: as configured.
         mtu_bytes: the largest outer IP packet, as configured.
+        oversize: what happens to copies that do not fit.
         egress: name of the device that the operator wants packets to leave by; empty leaves it to the routing table.
         state: whether copies can be sent.
         ifindex: the device that packets do leave by; 0 while there is no route.
@@ -72,114 +209,125 @@ class Tunnel:
         path_mtu_bytes: the largest outer IP packet that the path takes; at most `mtu_bytes`.
     """
 
-    source: IPv4Address
-    destination: IPv4Address
-    gre_key: int | None
+    encapsulation: Encapsulation
     mtu_bytes: int
+    oversize: str
     egress: str
     state: State = State.NO_ROUTE
     ifindex: int = 0
-    next_hop: IPv4Address = _NOWHERE
+    next_hop: _Address | None = None
     path_mtu_bytes: int = 0
 
     def encode(self) -> bytes:
         """As the map holds it."""
-        flags = 0 if self.gre_key is None else _HAS_KEY
-        wanted = (self.source.packed, self.destination.packed, struct.pack("!I", self.gre_key or 0), flags, self.mtu_bytes)
-        return _TUNNEL.pack(
-            *wanted, self.egress.encode(), self.state, self.ifindex, self.next_hop.packed, self.path_mtu_bytes or self.mtu_bytes
-        )
+        hop, e = self.next_hop, self.encapsulation
+        family = _AF_INET6 if isinstance(hop, IPv6Address) else _AF_INET
+        resolved = (self.state, self.ifindex, self.path_mtu_bytes or self.mtu_bytes, family, hop.packed if hop else b"")
+        return _TUNNEL.pack(*_configured(e, self.oversize, self.mtu_bytes, self.egress), *_outer(e), *resolved)
 
     @classmethod
     def decode(cls, value: bytes) -> Tunnel:
         """The opposite of `encode`."""
-        source, destination, key, flags, mtu, egress, state, ifindex, hop, path = _TUNNEL.unpack(value)
+        source, destination, kind, version, ttl, dscp, flags, port, number, oversize, mtu, egress, *rest = _TUNNEL.unpack(value)
+        name = _name(_KINDS, kind)
+        encapsulation = Encapsulation(
+            name,
+            decode_address(source),
+            decode_address(destination),
+            "ethernet" if flags & _HAS_ETHERNET else "ip",
+            ttl,
+            dscp,
+            bool(flags & _DONT_FRAGMENT),
+            key=number if flags & _HAS_KEY else None,
+            sequence=name == "gre" and bool(flags & _HAS_SEQUENCE),
+            checksum=bool(flags & _HAS_CHECKSUM),
+            version=version,
+            session_id=number if name == "erspan" else 0,
+            vni=number if name == "vxlan" else 0,
+            port=port,
+        )
+        state, ifindex, path, family, hop = rest[4:]
+        address = ip_address(hop[: 16 if family == _AF_INET6 else 4])
         return cls(
-            IPv4Address(source),
-            IPv4Address(destination),
-            struct.unpack("!I", key)[0] if flags & _HAS_KEY else None,
+            encapsulation,
             mtu,
+            _name(_OVERSIZE, oversize),
             egress.rstrip(b"\0").decode(),
             State(state),
             ifindex,
-            IPv4Address(hop),
+            address if int(address) else None,
             path,
         )
 
-    def resolved(self, state: State, ifindex: int, next_hop: IPv4Address | None, path_mtu_bytes: int) -> Tunnel:
+    @classmethod
+    def of(cls, intent: TunnelIntent) -> Tunnel:
+        """As an intent wants it, not resolved yet."""
+        return cls(intent.encapsulation, intent.mtu_bytes, intent.oversize, intent.egress or "")
+
+    def intent(self, interface: str) -> TunnelIntent:
+        """What was wanted of it."""
+        return TunnelIntent(interface, self.egress or None, self.encapsulation, self.mtu_bytes, self.oversize)
+
+    def resolved(self, state: State, ifindex: int, next_hop: _Address | None, path_mtu_bytes: int) -> Tunnel:
         """The same tunnel, with what the kernel's routes and neighbours say now."""
         mtu = min(self.mtu_bytes, path_mtu_bytes or self.mtu_bytes)
-        return replace(self, state=state, ifindex=ifindex, next_hop=next_hop or _NOWHERE, path_mtu_bytes=mtu)
+        return replace(self, state=state, ifindex=ifindex, next_hop=next_hop, path_mtu_bytes=mtu)
 
 
-class _Counters:
-    """64-bit counters, one for each field of the dataclass in its order; the kernel holds one set for each CPU."""
-
-    @classmethod
-    def size(cls) -> int:
-        """Bytes of one CPU's set."""
-        return 8 * len(fields(cls))  # type: ignore[arg-type]  # every subclass is a dataclass
-
-    @classmethod
-    def decode(cls, value: bytes) -> Self:
-        """The sums over all CPUs' sets."""
-        count = cls.size() // 8
-        numbers = struct.unpack(f"={len(value) // 8}Q", value)
-        return cls(*(sum(numbers[i::count]) for i in range(count)))
-
-
-@dataclass(frozen=True, slots=True)
-class RuleCounters(_Counters):
-    """What a rule matched. Packets as the wire carries them, after segmentation; bytes of IP packets.
-
-    Attributes:
-        matched_packets: packets to or from the rule's address and port.
-        matched_bytes: their bytes.
-        cloned: handed to the tunnel.
-        clone_failed: no memory, or the helper device is gone.
-        fragmented: came in IP fragments, none of which is copied; counted by the first.
-    """
-
-    matched_packets: int = 0
-    matched_bytes: int = 0
-    cloned: int = 0
-    clone_failed: int = 0
-    fragmented: int = 0
+@lru_cache(4096)
+def _configured(e: Encapsulation, oversize: str, mtu_bytes: int, egress: str) -> tuple[bytes | int, ...]:
+    flags = (
+        (_HAS_KEY if e.key is not None else 0)
+        | (_HAS_SEQUENCE if e.numbered else 0)
+        | (_HAS_CHECKSUM if e.checksum else 0)
+        | (_HAS_ETHERNET if e.payload == "ethernet" else 0)
+        | (_DONT_FRAGMENT if e.dont_fragment else 0)
+    )
+    number = {"none": 0, "gre": e.key or 0, "erspan": e.session_id, "vxlan": e.vni}[e.kind]
+    addresses = encode_address(e.source), encode_address(e.destination)
+    numbers = _KINDS[e.kind], e.version, e.ttl, e.dscp, flags, e.port, number, _OVERSIZE[oversize], mtu_bytes
+    return *addresses, *numbers, egress.encode()
 
 
-@dataclass(frozen=True, slots=True)
-class TunnelCounters(_Counters):
-    """What became of the copies: each is counted once, as sent or under the reason why it was dropped.
+@lru_cache(4096)
+def _outer(e: Encapsulation) -> tuple[bytes | int, ...]:
+    """The template, its size, that of its IP header, and the sum of an IPv4 header's words in the machine's byte order."""
+    outer = template(e)
+    size = 0 if not outer else _IPV6_BYTES if isinstance(e.destination, IPv6Address) else _IPV4_BYTES
+    swapped = b"".join(outer[i : i + 2][::-1] for i in range(0, size, 2))
+    return outer, len(outer), size, word_sum(swapped) if size == _IPV4_BYTES else 0
 
-    Attributes:
-        sent_packets: after segmentation.
-        sent_bytes: of the inner IP packets.
-        split: segments larger than the path that were sent in pieces; the pieces count as sent.
-        no_route: dropped, nothing leads to the analyzer.
-        no_neighbour: dropped, the next hop does not answer.
-        oversize: dropped, larger than the path and not to be split.
-        not_ip: dropped, no complete IPv4 packet.
-        analyzer: dropped, to or from the analyzer itself.
-        encapsulation: dropped, the kernel refused to encapsulate.
-    """
 
-    sent_packets: int = 0
-    sent_bytes: int = 0
-    split: int = 0
-    no_route: int = 0
-    no_neighbour: int = 0
-    oversize: int = 0
-    not_ip: int = 0
-    analyzer: int = 0
-    encapsulation: int = 0
+def _totals(kind: type[C], value: bytes) -> C:
+    """The sums over all CPUs' sets of counters, each of which is signed: one set may give back what another counted."""
+    count = len(fields(kind))  # type: ignore[arg-type]  # every kind is a dataclass
+    numbers = struct.unpack(f"={len(value) // 8}q", value)
+    return kind(*(sum(numbers[i::count]) for i in range(count)))
+
+
+def decode_source_counters(value: bytes) -> SourceCounters:
+    """The counters of all CPUs together."""
+    return _totals(SourceCounters, value)
+
+
+def decode_destination_counters(value: bytes) -> DestinationCounters:
+    """The counters of all CPUs together."""
+    return _totals(DestinationCounters, value)
 
 
 SIZES: Mapping[str, tuple[int, int]] = {
-    "rules": (_RULE_KEY.size, _RULE.size),
-    "rule_counters": (_INDEX.size, RuleCounters.size()),
+    "rules": (_RULE_KEY.size, _SOURCE.size),
+    "port_mirrors": (_INDEX.size, _SOURCE.size),
+    "source_counters": (_INDEX.size, 8 * len(fields(SourceCounters))),
+    "access_rules": (_PAIR.size, _ACCESS.size),
+    "profiles": (_INDEX.size, _PROFILE.size),
+    "analyzers": (16, _INDEX.size),
+    "vxlan_ports": (_INDEX.size, _INDEX.size),
+    "fragments": (40, 4),
     "tunnels": (_INDEX.size, _TUNNEL.size),
-    "tunnel_counters": (_INDEX.size, TunnelCounters.size()),
-    "identifications": (_INDEX.size, _INDEX.size),
-    "pieces": (_INDEX.size, 16),
+    "series": (_INDEX.size, _PAIR.size),
+    "copy_counters": (_PAIR.size, 8 * len(fields(DestinationCounters))),
+    "buckets": (_PAIR.size, 16),
+    "scratches": (_INDEX.size, 716),
 }
 """Bytes of a key and of a value of each map."""

@@ -129,6 +129,12 @@ class Map:
             key = following.raw
             yield key
 
+    def items(self) -> Iterator[tuple[bytes, bytes]]:
+        """All keys with their values; what is removed meanwhile is left out."""
+        for key in list(self.keys()):
+            if (value := self.get(key)) is not None:
+                yield key, value
+
     @property
     def _size(self) -> int:
         if not self.shape.per_cpu:
