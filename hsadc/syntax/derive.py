@@ -2,7 +2,7 @@
 
 Lark decides what may follow what, but is not run per line, and not at every start: what is derived here is kept by `tables`.
 
-    tables    {"patterns": {terminal: [pattern, priority]}, "lists": {terminal: [word, ...]}, "states": [state, ...], "modes": {mode: number}}
+    tables    {"patterns": {terminal: [pattern, priority]}, "lists": {terminal: {word: help}}, "states": [state, ...], "modes": {mode: number}}
     state     [form, [arc, ...], in text]                         form is None where the line may not end
     arc       [keyword or terminal, help, placeholder, @live, number]
     form      [rule, negated, [slot, ...]]                        a slot is the number of a value in the line, a form, or None
@@ -50,7 +50,7 @@ class _Walk:
             grammar, parser="lalr", lexer="contextual", start=starts, debug=True
         )  # debug: states stay sets of rules
         self._literals: dict[str, str] = {}
-        self.lists: dict[str, list[str]] = {}
+        self.lists: dict[str, dict[str, str]] = {}
         self.patterns: dict[str, tuple[str, int]] = {}
         self.states: list[list[Any]] = []
         self._numbers: dict[str, int] = {}
@@ -59,7 +59,8 @@ class _Walk:
             if t.name.startswith("__ANON") or (t.pattern.type == "str" and t.priority == 0):
                 self._literals[t.name] = t.pattern.value
             elif t.priority == 1 and _ENUMERATION.fullmatch(pattern):
-                self.lists[t.name] = re.sub(r"[\\()?:]", "", pattern).split("|")
+                words = re.sub(r"[\\()?:]", "", pattern).split("|")
+                self.lists[t.name] = {word: self._helps.of(f"{t.name}.{word}").text for word in words}
             else:
                 self.patterns[t.name] = pattern, t.priority
 
@@ -73,7 +74,7 @@ class _Walk:
         if len(tokens) > LONGEST_COMMAND:
             raise ValueError(f"{start}: a command has no end: {' '.join(tokens)}")
         form, arcs = None, []
-        for name, rule in accepts(parser, self._has_help):
+        for name, rule in sorted(accepts(parser, self._has_help)):  # Lark's order is another one at each start
             if name == _END:
                 form = self._form(start, tokens)
                 continue
@@ -83,7 +84,7 @@ class _Walk:
             h = self._helps.of(word, rule)
             arcs.append([word, h.text, h.placeholder, h.live, self._state(start, (*tokens, name), ahead)])
         in_text = bool(tokens) and self.patterns.get(tokens[-1], ("", 0))[1] == REST_OF_LINE
-        return self._number([form, sorted(arcs, key=lambda arc: str(arc[0])), in_text])  # Lark's order is another one at each start
+        return self._number([form, sorted(arcs, key=lambda arc: str(arc[0])), in_text])
 
     def _number(self, state: list[Any]) -> int:
         number = self._numbers.setdefault(json.dumps(state), len(self.states))

@@ -154,7 +154,7 @@ def make_nodes(tables: Mapping[str, Any]) -> Mapping[str, Node]:
                 node.helps.append((name, Help(text, placeholder, live)))
             elif name in lists:
                 node.words.update(dict.fromkeys(lists[name], child))
-                node.helps += [(word, Help(text)) for word in lists[name]]
+                node.helps += [(word, Help(own or text)) for word, own in lists[name].items()]
             else:
                 node.keywords[name] = child
                 node.helps.append((name, Help(text)))
