@@ -32,6 +32,10 @@ _LINE_LOGGED = 200
 _PROMPTS = {
     "admin_user": "admin",
     "gre_tunnel": "tunnel-gre",
+    "erspan_tunnel": "tunnel-erspan",
+    "vxlan_tunnel": "tunnel-vxlan",
+    "access_list": "acl",
+    "mirror_profile": "mirror-profile",
     "app_profile": "app-profile",
     "real_server": "slb-rs",
     "server_pool": "slb-pool",

@@ -14,6 +14,10 @@ class PortRange:
     first: int
     last: int
 
+    def __str__(self) -> str:
+        """As it is typed."""
+        return f"eq {self.first}" if self.first == self.last else f"range {self.first} {self.last}"
+
 
 @dataclass(frozen=True, slots=True)
 class AccessEntry:
@@ -41,6 +45,12 @@ class AccessEntry:
     def key(self) -> AccessEntry:
         """The whole: an entry is there or not."""
         return self
+
+    def __str__(self) -> str:
+        """As an error names it."""
+        ends = ((self.source, self.source_ports), (self.destination, self.destination_ports))
+        words = (str(word) for network, ports in ends for word in (network or "any", ports) if word is not None)
+        return " ".join((self.action, str(self.protocol), *words))
 
 
 @dataclass(frozen=True, slots=True)

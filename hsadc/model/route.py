@@ -24,3 +24,7 @@ class Route:
     def key(self) -> tuple[IPv4Network, IPv4Address | str]:
         """What tells one route from another."""
         return self.destination, self.next_hop
+
+    def __str__(self) -> str:
+        """As an error names it."""
+        return f"{self.destination} {self.next_hop}"

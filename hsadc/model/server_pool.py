@@ -19,6 +19,10 @@ class PoolMember:
         """What tells one member from another."""
         return self.real_server
 
+    def __str__(self) -> str:
+        """As an error names it."""
+        return self.real_server
+
 
 @dataclass(frozen=True, slots=True)
 class ServerPool:

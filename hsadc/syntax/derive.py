@@ -2,14 +2,18 @@
 
 Lark decides what may follow what, but is not run per line, and not at every start: what is derived here is kept by `tables`.
 
-    tables    {"patterns": {terminal: [pattern, priority]}, "lists": {terminal: [word, ...]}, "modes": {mode: state}}
-    state     [form, [arc, ...]]                                  form is None where the line may not end
-    arc       [keyword or terminal, help, placeholder, @live, state]
+    tables    {"patterns": {terminal: [pattern, priority]}, "lists": {terminal: {word: help}}, "states": [state, ...], "modes": {mode: number}}
+    state     [form, [arc, ...], in text]                         form is None where the line may not end
+    arc       [keyword or terminal, help, placeholder, @live, number]
     form      [rule, negated, [slot, ...]]                        a slot is the number of a value in the line, a form, or None
+
+States are numbered in the order of `states`, each after all that may follow it. What is equal stands there once: after `permit tcp`
+follows the same as after `deny 47`.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from typing import Any
@@ -18,6 +22,7 @@ from lark import Lark, Token
 from lark.parsers.lalr_interactive_parser import InteractiveParser
 
 from hsadc.syntax.help import HelpTexts
+from hsadc.syntax.values import REST_OF_LINE
 
 LONGEST_COMMAND = 40
 _END = "$END"
@@ -33,7 +38,7 @@ def derive(grammar: str) -> dict[str, Any]:
     starts = re.findall(r"^(line_\w+):", grammar, re.MULTILINE)
     walk = _Walk(grammar, starts)
     modes = {start.removeprefix("line_"): walk.mode(start) for start in starts}
-    return {"patterns": walk.patterns, "lists": walk.lists, "modes": modes}
+    return {"patterns": walk.patterns, "lists": walk.lists, "states": walk.states, "modes": modes}
 
 
 class _Walk:
@@ -45,28 +50,31 @@ class _Walk:
             grammar, parser="lalr", lexer="contextual", start=starts, debug=True
         )  # debug: states stay sets of rules
         self._literals: dict[str, str] = {}
-        self.lists: dict[str, list[str]] = {}
+        self.lists: dict[str, dict[str, str]] = {}
         self.patterns: dict[str, tuple[str, int]] = {}
+        self.states: list[list[Any]] = []
+        self._numbers: dict[str, int] = {}
         for t in self._lark.terminals:
             pattern = t.pattern.to_regexp()
             if t.name.startswith("__ANON") or (t.pattern.type == "str" and t.priority == 0):
                 self._literals[t.name] = t.pattern.value
             elif t.priority == 1 and _ENUMERATION.fullmatch(pattern):
-                self.lists[t.name] = re.sub(r"[\\()?:]", "", pattern).split("|")
+                words = re.sub(r"[\\()?:]", "", pattern).split("|")
+                self.lists[t.name] = {word: self._helps.of(f"{t.name}.{word}").text for word in words}
             else:
                 self.patterns[t.name] = pattern, t.priority
 
-    def mode(self, start: str) -> list[Any]:
-        """The first state of a mode, and all others within it."""
+    def mode(self, start: str) -> int:
+        """The number of a mode's first state."""
         parser = self._lark.parse_interactive(start=start)
         parser.parser_state.parse_conf.callbacks = {}  # states only: no trees while exploring
         return self._state(start, (), parser)
 
-    def _state(self, start: str, tokens: tuple[str, ...], parser: InteractiveParser) -> list[Any]:
+    def _state(self, start: str, tokens: tuple[str, ...], parser: InteractiveParser) -> int:
         if len(tokens) > LONGEST_COMMAND:
             raise ValueError(f"{start}: a command has no end: {' '.join(tokens)}")
         form, arcs = None, []
-        for name, rule in accepts(parser, self._has_help):
+        for name, rule in sorted(accepts(parser, self._has_help)):  # Lark's order is another one at each start
             if name == _END:
                 form = self._form(start, tokens)
                 continue
@@ -75,7 +83,14 @@ class _Walk:
             word = self._literals.get(name, name)
             h = self._helps.of(word, rule)
             arcs.append([word, h.text, h.placeholder, h.live, self._state(start, (*tokens, name), ahead)])
-        return [form, sorted(arcs, key=lambda arc: str(arc[0]))]  # in an order of our own: Lark's is another one at each start
+        in_text = bool(tokens) and self.patterns.get(tokens[-1], ("", 0))[1] == REST_OF_LINE
+        return self._number([form, sorted(arcs, key=lambda arc: str(arc[0])), in_text])
+
+    def _number(self, state: list[Any]) -> int:
+        number = self._numbers.setdefault(json.dumps(state), len(self.states))
+        if number == len(self.states):
+            self.states.append(state)
+        return number
 
     def _has_help(self, name: str, rule: str) -> bool:
         return self._helps.has(self._literals.get(name, name), rule)

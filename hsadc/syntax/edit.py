@@ -202,23 +202,26 @@ def _value(setting: Setting, command: Command) -> Any:
         return not command.negated
     if command.negated:
         return setting.default
-    return setting.item(*command.args) if setting.item else command.args[0]
+    return _made_of(setting.item, command.args)
 
 
 def _change_entry(item: type | None, entries: dict[Any, Any], command: Command) -> Any:
     """Carry out a line for one entry. Returns the entry's key."""
-    entry = _entry(item, command.args) if item else command.args[0]
+    entry = _made_of(item, command.args)
     key = entry.key if item else entry
     if not command.negated:
         entries[key] = entry
     elif key in entries:
         del entries[key]
     else:
-        raise DanglingReference("", f"there is no such entry: {' '.join(str(a) for a in command.args if a is not None)}")
+        raise DanglingReference("", f"there is no such entry: {entry}")
     return key
 
 
-def _entry(item: type, args: tuple[Any, ...]) -> Any:
+def _made_of(item: type | None, args: tuple[Any, ...]) -> Any:
+    """What a line's arguments are: one plain value, or an object, whose defaults stand for what the line leaves out."""
+    if item is None:
+        return args[0]
     return item(*(default if a is None else a for a, default in zip(args, _defaults(item), strict=True)))
 
 

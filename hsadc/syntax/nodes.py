@@ -7,9 +7,10 @@ the same nodes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import product
 from typing import Any, NamedTuple
 
 from hsadc.syntax.help import Help
@@ -39,15 +40,16 @@ class Form:
         slots: for each argument the number of the value in the line, a nested form, or None.
     """
 
-    __slots__ = ("_constant", "_places", "name", "negated", "slots")
+    __slots__ = ("_constant", "_places", "_rule", "name", "negated", "slots")
 
     def __init__(self, name: str, negated: bool, slots: Sequence[Any]) -> None:
         """`slots` is as in the tables: a nested form is a list of its name, negation and slots."""
         self.name = name
         self.negated = negated
         self.slots: tuple[int | Form | None, ...] = tuple(Form(*s) if isinstance(s, list) else s for s in slots)
+        self._rule = VALUE_RULES.get(name)
         self._constant = None if slots else Command(name, negated)
-        nested = name in VALUE_RULES or any(isinstance(s, Form) for s in self.slots)
+        nested = self._rule is not None or any(isinstance(s, Form) for s in self.slots)
         self._places = None if nested else [-1 if s is None else s for s in slots]  # -1: the None that `command` puts last
 
     def command(self, values: Sequence[Any]) -> Any:
@@ -58,8 +60,30 @@ class Form:
             padded = (*values, None)
             return Command(self.name, self.negated, tuple([padded[n] for n in self._places]))
         args = tuple(s.command(values) if isinstance(s, Form) else None if s is None else values[s] for s in self.slots)
-        build = VALUE_RULES.get(self.name)
-        return build(*args) if build else Command(self.name, self.negated, args)
+        return self._rule.build(*args) if self._rule else Command(self.name, self.negated, args)
+
+    def values(self, args: Sequence[Any]) -> list[Any] | None:
+        """The values of the line that says these arguments, which is the way back; None when it cannot say them."""
+        if self._places is not None:
+            return [a for a in args if a is not None]
+        found: list[Any] = []
+        for slot, arg in zip(self.slots, args, strict=True):
+            if not isinstance(slot, Form):
+                found += () if arg is None else (arg,)
+            elif (values := slot._values_of(arg)) is not None:
+                found += values
+            else:
+                return None
+        return found
+
+    def _values_of(self, value: Any) -> list[Any] | None:
+        parts = self._rule.parts(value) if self._rule else None
+        return None if parts is None else self.values(parts)
+
+    @property
+    def missing(self) -> Iterable[tuple[bool, ...]]:
+        """Which arguments are None in what it may say; a value rule may stand for None too."""
+        return product(*((True, False) if isinstance(s, Form) else (s is None,) for s in self.slots))
 
 
 @dataclass(slots=True, eq=False)
@@ -120,26 +144,26 @@ def make_nodes(tables: Mapping[str, Any]) -> Mapping[str, Node]:
         pattern, priority = patterns[name]
         return make_terminal(name, pattern, priority, placeholder, live)
 
-    def make(form: Any, arcs: list[Any]) -> Node:
-        node = Node(form and Form(*form))
+    nodes: list[Node] = []
+    for form, arcs, in_text in tables["states"]:
+        node = Node(form and Form(*form), in_text=in_text)
         for name, text, placeholder, live, ahead in arcs:
-            child = make(*ahead)
+            child = nodes[ahead]
             if name in patterns:
                 _hang(node, terminal(name, placeholder, live), child)
                 node.helps.append((name, Help(text, placeholder, live)))
             elif name in lists:
                 node.words.update(dict.fromkeys(lists[name], child))
-                node.helps += [(word, Help(text)) for word in lists[name]]
+                node.helps += [(word, Help(own or text)) for word, own in lists[name].items()]
             else:
                 node.keywords[name] = child
                 node.helps.append((name, Help(text)))
-        return node
-
-    return {mode: make(*root) for mode, root in tables["modes"].items()}
+        nodes.append(node)
+    return {mode: nodes[root] for mode, root in tables["modes"].items()}
 
 
 def _hang(node: Node, terminal: Terminal, child: Node) -> None:
     if terminal.rest:
-        node.rest, child.in_text = (terminal, child), True
+        node.rest = terminal, child
     else:
         (node.free if terminal.free else node.typed).append((terminal, child))

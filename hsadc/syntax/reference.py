@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping
-from itertools import groupby
+from itertools import combinations, groupby
 
 from hsadc.model.config import SECTIONS, Config
 from hsadc.syntax.edit import Setting, settings
@@ -18,13 +19,15 @@ Words = tuple[str, ...]
 Helps = tuple[tuple[str, str], ...]
 """Words and their help, in the order of a line."""
 
+_CHOICE = re.compile(r"\{[^{}]*\}")
+
 _INTRODUCTION = """\
 # Command reference
 
 Made from the grammar by `make docs`; `?` shows the same on the device.
 
 Keywords may be as short as is unique, in any case of letters. `[ ]` may be left out, of `{ | }` one is chosen. `A.B.C.D` is an
-IPv4 address, `<1-10>` a number, `WORD` a name, bare or in double quotes, `LINE` text up to the end of the line. `no` takes a
+IPv4 address, `X:X::X:X` an IPv6 address, `/M` a prefix length, `<1-10>` a number, `WORD` a name, bare or in double quotes, `LINE` text up to the end of the line. `no` takes a
 setting back to its default. `exit` leaves a mode, `end` returns to exec mode, whose commands work in every mode.
 """
 
@@ -73,12 +76,15 @@ def _walk(node: Node, words: Words, helps: Helps) -> Iterator[tuple[Form, Words,
     known = dict(node.helps)
     for part, child in arcs(node):
         if isinstance(part, Terminal):
-            shown, text = known[part.name].placeholder, known[part.name].text
+            shown = known[part.name].placeholder
+            told: Helps = ((shown, known[part.name].text),)
         else:
             choices = [part] if isinstance(part, str) else sorted(part)
             shown = choices[0] if len(choices) == 1 else "{" + " | ".join(choices) + "}"
-            text = known[choices[0]].text
-        yield from _walk(child, (*words, shown), helps if shown == "no" else (*helps, (shown, text)))
+            told = tuple((choice, known[choice].text) for choice in choices)
+            if len({text for _, text in told}) == 1:
+                told = ((shown, told[0][1]),)
+        yield from _walk(child, (*words, shown), helps if shown == "no" else (*helps, *told))
 
 
 def _section(title: str, root: Node, own: Mapping[str, Setting]) -> Iterator[str]:
@@ -120,12 +126,17 @@ def joined(lines: set[Words]) -> list[str]:
     if parts := _in_two(lines):
         return [*joined(parts[0]), *joined(parts[1])]
     if option := _option(lines):
-        return [f"[{' '.join(joined(option[0]))}]", *joined(option[1])]
+        return [f"[{_choices(option[0])}]", *joined(option[1])]
     if len(lines) == 1:
         return list(*lines)
-    groups = groupby(sorted(words for words in lines if words), key=lambda words: words[0])
-    choices = " | ".join(" ".join(joined(set(group))) for _, group in groups)
+    choices = _choices(lines - {()})
     return [f"[{choices}]" if () in lines else "{" + choices + "}"]
+
+
+def _choices(lines: set[Words]) -> str:
+    """Alternatives with a bar between them; what is a choice itself brings its own."""
+    forms = [" ".join(joined(set(group))) for _, group in groupby(sorted(lines), key=lambda words: words[0])]
+    return " | ".join(form[1:-1] if _CHOICE.fullmatch(form) else form for form in forms)
 
 
 def _in_two(lines: set[Words]) -> tuple[set[Words], set[Words]] | None:
@@ -139,12 +150,21 @@ def _in_two(lines: set[Words]) -> tuple[set[Words], set[Words]] | None:
 
 
 def _option(lines: set[Words]) -> tuple[set[Words], set[Words]] | None:
-    """The words that stand in front of each of some lines and may as well be missing, and those lines."""
-    for first in sorted({words[0] for words in lines if words}):
-        with_it = {words for words in lines if words[:1] == (first,)}
-        without = lines - with_it
-        if without:
-            option = min(with_it, key=len)[: len(min(with_it, key=len)) - len(min(without, key=len))]
-            if option and {option + other for other in without} == with_it:
-                return {option}, without
+    """The alternatives that stand in front of each of some lines and may as well be missing, and those lines."""
+    groups = {first: {w for w in lines if w[:1] == (first,)} for first in sorted({words[0] for words in lines if words})}
+    for number in range(1, len(groups) + 1):
+        for firsts in combinations(groups, number):
+            without = lines.difference(*(groups[first] for first in firsts))
+            options = {option for first in firsts if (option := _in_front(groups[first], without))}
+            if len(options) == number:
+                return options, without
     return None
+
+
+def _in_front(with_it: set[Words], without: set[Words]) -> Words:
+    """The words that make the ones of the others; none where there are no such words."""
+    if not without:
+        return ()
+    shortest = min(with_it, key=len)
+    option = shortest[: max(0, len(shortest) - len(min(without, key=len)))]
+    return option if {option + other for other in without} == with_it else ()

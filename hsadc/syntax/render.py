@@ -29,13 +29,14 @@ class Renderer:
         self._grammar = grammar
 
     @cached_property
-    def _templates(self) -> dict[Key, list[Sequence[Part]]]:
+    def _templates(self) -> dict[Key, list[tuple[Form, Sequence[Part]]]]:
         """The lines that a command may be written as: by rule, negation, and which optional arguments are missing."""
-        found: dict[Key, list[Sequence[Part]]] = {}
+        found: dict[Key, list[tuple[Form, Sequence[Part]]]] = {}
         for mode, root in self._grammar.roots.items():
             if mode != "exec":
                 for form, parts in line_templates(root):
-                    found.setdefault((form.name, form.negated, tuple(s is None for s in form.slots)), []).append(parts)
+                    for missing in form.missing:
+                        found.setdefault((form.name, form.negated, missing), []).append((form, parts))
         return found
 
     def command(self, command: Command) -> str:
@@ -44,10 +45,10 @@ class Renderer:
         Raises:
             ValueError: no line of the grammar says this; a bug.
         """
-        values = [a for a in command.args if a is not None]
-        key = (command.name, command.negated, tuple(a is None for a in command.args))
-        for parts in self._templates.get(key, ()):
-            if (line := _fill(parts, values)) is not None:
+        key = (command.name, command.negated, tuple([a is None for a in command.args]))
+        for form, parts in self._templates.get(key, ()):
+            values = form.values(command.args)
+            if values is not None and (line := _fill(parts, values)) is not None:
                 return line
         raise ValueError(f"the grammar has no line for {command}")
 
@@ -89,7 +90,7 @@ def default_words(setting: Setting) -> str:
     """What a setting is without a line for it, as the values would be typed; empty when it is nothing, or switched off."""
     if setting.item is not None:
         return " ".join(f"{name} {default}" for name, default in _defaults(setting.item) or () if default not in (None, MISSING))
-    return "" if setting.default in (None, False) else str(setting.default)
+    return "" if setting.default is None or setting.default is False else str(setting.default)
 
 
 @cache

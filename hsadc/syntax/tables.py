@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 FILE = Path(__file__).with_name("tables.json")
-_DERIVED_BY = ("derive.py", "help.py")
+_DERIVED_BY = ("derive.py", "help.py", "values.py")
 
 
 def tables_of(grammar: str, file: Path = FILE) -> dict[str, Any]:

@@ -8,18 +8,24 @@ A terminal's placeholder (a //? comment in the grammar) says what kind of value 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
-from typing import Any
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network, ip_interface
+from typing import Any, NamedTuple, TypeVar
 
 from hsadc.errors import BadValue
+from hsadc.model.access_list import PortRange
 from hsadc.syntax.public_key import is_public_key
 from hsadc.syntax.words import quote, unquote
 
 NAME_LENGTH = 63
+REST_OF_LINE = -2
+"""The priority of a terminal that takes the rest of the line."""
+
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
+A = TypeVar("A", IPv4Interface, IPv6Interface)
+
 _RANGE = re.compile(r"<(\d+)-(\d+)>")
 _STEM = re.compile(r"[a-z]{3,}(?=\\d|\(\?:\[)")
 
@@ -42,7 +48,7 @@ class Terminal:
         self.pattern = pattern
         self.placeholder = placeholder
         self.live = live
-        self.rest = priority == -2
+        self.rest = priority == REST_OF_LINE
         self.free = priority < 0
         stem = _STEM.match(pattern)
         self.stem = stem[0] if stem else ""
@@ -117,51 +123,65 @@ class Text(Terminal):
 
 
 class Address(Terminal):
-    """An IPv4 address, alone or with a prefix length, as the class that `ipaddress` has for it."""
+    """An address, alone or with a prefix length, as the class that `ipaddress` has for it."""
 
     def __init__(self, name: str, pattern: str, priority: int, placeholder: str, live: str) -> None:
         super().__init__(name, pattern, priority, placeholder, live)
-        self._kind = _ADDRESSES[name]
+        self._kinds = _ADDRESSES[name]
 
     def parse(self, word: str) -> Any:
         """As in Terminal."""
         try:
-            value = self._kind(word)
+            value = self._kinds[-1 if ":" in word else 0](word)
         except ValueError as e:
             raise BadValue(_address_error(word, e)) from None
-        return _with_prefix(value) if self._kind is IPv4Interface else value
+        return _with_prefix(value) if isinstance(value, IPv4Interface | IPv6Interface) else value
 
     def render(self, value: Any) -> str | None:
         """As in Terminal."""
-        return (
-            str(value) if type(value) is self._kind else None
-        )  # IPv4Interface is an IPv4Address by inheritance: types must be equal
+        # IPv4Interface is an IPv4Address by inheritance: types must be equal.
+        return str(value) if type(value) in self._kinds else None
 
 
-_ADDRESSES: Mapping[str, Callable[[str], Any]] = {
-    "IPV4": IPv4Address,
-    "MASK": IPv4Address,
-    "PREFIX": IPv4Interface,
-    "NETWORK": IPv4Network,
+class OneAddress(Address):
+    """An address that stands for the network of it alone, and is written as that."""
+
+    def render(self, value: Any) -> str | None:
+        """As in Terminal."""
+        return None
+
+
+_ADDRESSES: Mapping[str, Sequence[type]] = {
+    "IPV4": (IPv4Address,),
+    "IPV6": (IPv6Address,),
+    "MASK": (IPv4Address,),
+    "PREFIX": (IPv4Interface,),
+    "PREFIX6": (IPv6Interface,),
+    "NETWORK": (IPv4Network,),
+    "END": (IPv4Network, IPv6Network),
+    "END_HOST": (IPv4Network, IPv6Network),
 }
+"""What addresses are; where they may be of both families, IPv4's class and IPv6's."""
+
 _TEXTS: Mapping[str, type[Terminal]] = {"WORD": Name, "LINE": Text}
 
 
 def make_terminal(name: str, pattern: str, priority: int, placeholder: str, live: str) -> Terminal:
     """The value behind a terminal of the grammar, whose regular expression matches a whole word of this kind."""
-    kind = Number if _RANGE.fullmatch(placeholder) else Address if name in _ADDRESSES else _TEXTS.get(placeholder, Terminal)
+    address = OneAddress if name == "END_HOST" else Address
+    kind = Number if _RANGE.fullmatch(placeholder) else address if name in _ADDRESSES else _TEXTS.get(placeholder, Terminal)
     return kind(name, pattern, priority, placeholder, live)
 
 
 def _address_error(word: str, error: ValueError) -> str:
     if "host bits" in str(error):
-        return f"{word} is not a network, did you mean {IPv4Interface(word).network}?"
+        return f"{word} is not a network, did you mean {ip_interface(word).network}?"
     return f"{word} is not valid: {error}"
 
 
-def _with_prefix(address: IPv4Interface) -> IPv4Interface:
+def _with_prefix(address: A) -> A:
     if address.network.prefixlen == 0:
-        raise BadValue(f"{address} has no network, the prefix length of an interface is 1 to 32")
+        raise BadValue(f"{address} has no network, the prefix length of an interface is 1 to {address.max_prefixlen}")
     return address
 
 
@@ -212,9 +232,38 @@ def _prefix_length(mask: IPv4Address) -> int:
     return bits.count("1")
 
 
-VALUE_RULES: Mapping[str, Callable[..., Any]] = {
-    "address_mask": _address_mask,
-    "network_mask": _network_mask,
-    "new_password": _new_password,
+def _port_range(first: int, last: int) -> PortRange:
+    if first > last:
+        raise BadValue(f"no port is in range {first} {last}, did you mean range {last} {first}?")
+    return PortRange(first, last)
+
+
+def _as_range(ports: PortRange | None) -> tuple[int, int] | None:
+    return None if ports is None else (ports.first, ports.last)
+
+
+def _as_one_port(ports: PortRange | None) -> tuple[int] | None:
+    return None if ports is None or ports.first != ports.last else (ports.first,)
+
+
+class ValueRule(NamedTuple):
+    """A rule of the grammar that is a value of several words.
+
+    Attributes:
+        build: makes the value of its parts.
+        parts: the parts that a value, or None, is written with; None when it is not written in this way.
+    """
+
+    build: Callable[..., Any]
+    parts: Callable[[Any], tuple[Any, ...] | None] = lambda _: None
+
+
+VALUE_RULES: Mapping[str, ValueRule] = {
+    "address_mask": ValueRule(_address_mask),
+    "network_mask": ValueRule(_network_mask),
+    "new_password": ValueRule(_new_password),
+    "flow_end": ValueRule(lambda end: None if end == "any" else end, lambda end: ("any" if end is None else end,)),
+    "one_port": ValueRule(lambda port: PortRange(port, port), _as_one_port),
+    "port_range": ValueRule(_port_range, _as_range),
 }
-"""Rules of the grammar that are a value of several words, and what they make of their parts."""
+"""By the rule's name."""

@@ -11,12 +11,17 @@ from hsadc.cli.show.shown import Shown
 from hsadc.errors import ConfigError, DanglingReference
 from hsadc.model.config import SECTIONS, Config
 from hsadc.model.title import title
+from hsadc.model.tunnel import TUNNELS
 from hsadc.syntax.nodes import Command
 
 if TYPE_CHECKING:
     from hsadc.cli.session import Session
 
-_TOGETHER = {"interface": ("ethernet", "tunnel_interface"), "slb": ("real_server", "server_pool", "virtual_server")}
+_TOGETHER = {
+    "interface": ("ethernet", "tunnel_interface"),
+    "tunnel": tuple(TUNNELS.values()),
+    "slb": ("real_server", "server_pool", "virtual_server"),
+}
 _GLOBAL = tuple(f.name for f in fields(Config) if f.name not in SECTIONS)
 
 

@@ -20,7 +20,19 @@ BY_NAME = {
 }
 """Values that a regular expression does not make, or that fit the others of their line."""
 
-USUAL = ('"sample"', "100", "1", "10.0.0.1", "10.0.0.1/24", "10.0.0.0/8", "255.255.255.0", "ethernet0/0", "tunnel1")
+USUAL = (
+    '"sample"',
+    "100",
+    "1",
+    "10.0.0.1",
+    "10.0.0.1/24",
+    "10.0.0.0/8",
+    "255.255.255.0",
+    "ethernet0/0",
+    "tunnel1",
+    "2001:db8::1",
+    "2001:db8::1/64",
+)
 
 
 @cache

@@ -62,7 +62,12 @@ def test_a_beginning_of_several_words_is_ambiguous_and_says_of_which():
 
 APPROVED = {
     ("gre_tunnel", "interface ethernet0/0"): "the article: the interface that the tunnel's packets leave by",
+    ("erspan_tunnel", "interface ethernet0/0"): "as in tunnel gre",
+    ("vxlan_tunnel", "interface ethernet0/0"): "as in tunnel gre",
     ("tunnel_interface", 'tunnel gre "sample"'): "the article: the tunnel that the interface sends through",
+    ("tunnel_interface", 'tunnel erspan "sample"'): "as tunnel gre",
+    ("tunnel_interface", 'tunnel vxlan "sample"'): "as tunnel gre",
+    ("mirror_profile", 'access-list "sample"'): "the list that the profile uses, as app-profile in a virtual server",
     ("virtual_server", 'app-profile "sample"'): "the article: the profile that the virtual server uses",
 }
 """Lines that mean one thing in a submode and another around it, and why that must be. Files close such blocks with `exit`."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import gc
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 
 import pytest
 
 from hsadc.errors import BadValue, ConfigError, Conflict, DanglingReference, IncompleteCommand, UnknownCommand
+from hsadc.model.access_list import AccessEntry, PortRange
 from hsadc.model.config import Config
+from hsadc.model.interface import PortMirror, TunnelBinding
+from hsadc.model.mirror_profile import MirrorTarget, RateLimit, Sampling
 from hsadc.model.route import Route
 from hsadc.model.server_pool import PoolMember
 from hsadc.syntax.edit import Editor
@@ -52,7 +55,7 @@ def test_a_block_is_closed_by_exit_by_end_by_another_head_and_by_a_line_of_an_ou
         "a": (IPv4Address("1.1.1.1"), 7),
         "b": (IPv4Address("2.2.2.2"), None),
     }
-    assert config.tunnel_interface["tunnel1"].tunnel == "b"
+    assert config.tunnel_interface["tunnel1"].tunnel == TunnelBinding("gre", "b")
     assert config.hostname == "box"
 
 
@@ -112,6 +115,79 @@ def test_members_and_routes_are_told_apart_by_their_keys():
     ]
 
 
+WEB = AccessEntry("permit", "tcp", None, None, IPv4Network("10.0.0.1/32"), PortRange(80, 80))
+ALL = AccessEntry("deny", 47, IPv6Network("2001:db8::/32"), PortRange(1, 9), None, PortRange(0, 65535))
+
+
+@pytest.mark.parametrize(
+    ("line", "entry"),
+    [
+        ("permit tcp any host 10.0.0.1 eq 80", WEB),
+        ("permit tcp any 10.0.0.1 eq 80", WEB),
+        ("perm TCP an 10.0.0.1/32 range 80 80", WEB),
+        ("deny 47 2001:DB8::/32 range 1 9 any range 0 65535", ALL),
+        ("permit ip host 2001:db8::1 any", AccessEntry("permit", "ip", IPv6Network("2001:db8::1/128"))),
+        ("deny icmp any any", AccessEntry("deny", "icmp")),
+    ],
+)
+def test_an_entry_of_an_access_list(line, entry):
+    config = loaded("access-list web", "permit ip any any", line)
+    assert list(config.access_list["web"].entries.values()) == [AccessEntry("permit", "ip"), entry]
+    assert list(loaded("access-list web", f"no {line}", base=config).access_list["web"].entries) == [AccessEntry("permit", "ip")]
+
+
+@pytest.mark.parametrize("entry", ["deny tcp any range 1 9 2001:db8::/32 eq 80", "permit icmp any any"])
+def test_an_entry_that_is_not_there_is_named_as_it_is_typed(entry):
+    assert mistakes("access-list a", f"no {entry}") == [(2, 1, DanglingReference, f"there is no such entry: {entry}")]
+
+
+def test_a_range_that_ends_before_it_begins():
+    line = "permit tcp any range 90 80 any"
+    assert mistakes("access-list a", line) == [(2, 28, BadValue, "no port is in range 90 80, did you mean range 80 90?")]
+
+
+@pytest.mark.parametrize("typed", ["no mirror-traffic", "no mirror-traffic interface tunnel9", "no mirror-traffic profile p"])
+def test_what_is_mirrored_to_an_interface_or_a_profile(typed):
+    heads = ('slb virtual-server "v" type http id 1', "interface ethernet0/0")
+    lines = ("mirror-traffic interface tunnel7", "mirror-traffic profile p access-list l direction forward")
+    config = loaded(heads[0], lines[0], heads[1], lines[1])
+    assert config.virtual_server["v"].mirror_traffic == MirrorTarget("interface", "tunnel7")
+    assert config.ethernet["ethernet0/0"].mirror_traffic == PortMirror("profile", "p", "l", "forward")
+    config = loaded(heads[0], "mirror-traffic profile interface", heads[1], "mirror-traffic interface t1", base=config)
+    assert config.virtual_server["v"].mirror_traffic == MirrorTarget("profile", "interface")
+    assert config.ethernet["ethernet0/0"].mirror_traffic == PortMirror("interface", "tunnel1")
+    config = loaded(heads[0], typed, heads[1], typed, base=config)
+    assert (config.virtual_server["v"].mirror_traffic, config.ethernet["ethernet0/0"].mirror_traffic) == (None, None)
+
+
+@pytest.mark.parametrize("typed", ["no tunnel", "no tunnel gre", 'no tunnel erspan "x"'])
+def test_a_tunnel_interface_is_bound_to_one_tunnel_of_any_kind(typed):
+    config = loaded("interface tunnel1", "tunnel gre erspan", "tunnel erspan gre")
+    assert config.tunnel_interface["tunnel1"].tunnel == TunnelBinding("erspan", "gre")
+    assert config.erspan_tunnel == {}
+    assert loaded("interface tunnel1", typed, base=config).tunnel_interface["tunnel1"].tunnel is None
+
+
+def test_the_settings_of_a_profile():
+    profile = loaded(
+        "mirror-profile p",
+        *("destination interface tunnel2", "destination interface e0/2", "destination interface tunnel1"),
+        *("no destination interface tunnel2", "sampling flow 10", "rate-limit 5 mbps", "access-list l"),
+    ).mirror_profile["p"]
+    assert list(profile.destinations) == ["ethernet0/2", "tunnel1"]
+    assert (profile.sampling, profile.rate_limit, profile.access_list) == (Sampling("flow", 10), RateLimit(5, "mbps"), "l")
+
+
+def test_ipv6_addresses():
+    config = loaded(
+        *("interface ethernet0/0", "ipv6 address 2001:DB8:0::1/64", "ipv6 address fe80::1/10", "no ipv6 address fe80::1/10"),
+        *("tunnel vxlan x", "source 2001:db8::1", "destination ::ffff:1.2.3.4"),
+    )
+    assert list(config.ethernet["ethernet0/0"].ipv6_addresses) == [IPv6Interface("2001:db8::1/64")]
+    tunnel = config.vxlan_tunnel["x"]
+    assert (tunnel.source, tunnel.destination) == (IPv6Address("2001:db8::1"), IPv6Address("::ffff:102:304"))
+
+
 def test_every_mistake_is_found_and_says_where():
     assert mistakes(
         "interface ethernet0/0", "  mtu 1", "  descripton x", "exit", "tunnel", 'no tunnel gre "x"', "slb virtual-server v"
@@ -137,6 +213,8 @@ def test_a_thing_that_exists_cannot_be_another():
 
 def test_an_entry_that_is_not_there_cannot_be_removed():
     assert mistakes("no ip route 10.0.0.0/8 1.1.1.1")[0][3] == "there is no such entry: 10.0.0.0/8 1.1.1.1"
+    assert mistakes("slb server-pool p", "no real-server x weight 7")[0][3] == "there is no such entry: x"
+    assert mistakes("mirror-profile p", "no destination interface t1")[0][3] == "there is no such entry: tunnel1"
 
 
 def test_exec_commands_do_not_belong_in_a_file():

@@ -49,7 +49,11 @@ grammar = load_grammar()
         ("gre_tunnel", "source 1.2.3.4", Command("gre_tunnel_source", False, (IPv4Address("1.2.3.4"),))),
         ("virtual_server", "ip 1.2.3.4 port 80", Command("virtual_server_ip", False, (IPv4Address("1.2.3.4"), 80))),
         ("virtual_server", "no ip", Command("virtual_server_ip", True)),
-        ("virtual_server", "no mirror-traffic interface tunnel1", Command("virtual_server_mirror_traffic", True, ("tunnel1",))),
+        (
+            "virtual_server",
+            "no mirror-traffic interface tunnel1",
+            Command("virtual_server_mirror_traffic", True, ("interface", "tunnel1")),
+        ),
         ("server_pool", "real-server 中文 weight 7", Command("server_pool_members", False, ("中文", None, 7))),
     ],
 )
@@ -95,6 +99,28 @@ def test_a_line_becomes_a_command(mode, line, command):
         ),
         ("ethernet", "ip address 1.2.3.4 0.0.0.0", BadValue, 19, None),
         (
+            "ethernet",
+            "ipv6 address 2001:db8::1/0",
+            BadValue,
+            13,
+            "2001:db8::1/0 has no network, the prefix length of an interface is 1 to 128",
+        ),
+        ("ethernet", "ipv6 address 2001:db8::1/129", UnknownCommand, 13, None),
+        ("ethernet", "ipv6 address 10.0.0.1/8", UnknownCommand, 13, None),
+        ("gre_tunnel", "destination fe80::1%eth0", UnknownCommand, 12, None),
+        ("gre_tunnel", "destination 1:2:3", BadValue, 12, None),
+        (
+            "access_list",
+            "permit tcp 2001:db8::1/32 any",
+            BadValue,
+            11,
+            "2001:db8::1/32 is not a network, did you mean 2001:db8::/32?",
+        ),
+        ("access_list", "permit tcp host 10.0.0.0/8 any", UnknownCommand, 16, None),
+        ("access_list", "permit 256 any any", BadValue, 7, "256 is out of range, it must be 0 to 255"),
+        ("vxlan_tunnel", "vni 16777216", BadValue, 4, "16777216 is out of range, it must be 0 to 16777215"),
+        ("mirror_profile", "sampling packet 1", BadValue, 16, "1 is out of range, it must be 2 to 1000000"),
+        (
             "admin_user",
             "password hashed foo",
             BadValue,
@@ -121,7 +147,7 @@ def test_a_wrong_line_says_where_and_why(mode, line, error, column, words):
 def test_an_error_says_what_was_expected():
     with pytest.raises(UnknownCommand) as caught:
         match(grammar.roots["gre_tunnel"], "source 1.2.3")
-    assert caught.value.expected == ("A.B.C.D", "interface")
+    assert caught.value.expected == ("A.B.C.D", "X:X::X:X", "interface")
     with pytest.raises(IncompleteCommand) as caught:
         match(grammar.roots["exec"], "show tunnel")
     assert caught.value.expected == ("gre",)

@@ -30,6 +30,10 @@ def test_the_reference_is_that_of_the_grammar():
         (["s c p", "s c r p", "s k p", "s c q", "s c r q", "s k q"], "s {c [r] | k} {p | q}"),
         (["a b", "b"], "[a] b"),
         (["b", "c", "a b", "a c"], "[a] {b | c}"),
+        (["a d", "a b d", "a c c d"], "a [b | c c] d"),
+        (["d", "b d", "c c d", "e", "b e", "c c e"], "[b | c c] {d | e}"),
+        (["a x y", "a {b | c} y z", "a q"], "a {q | x y | {b | c} y z}"),
+        (["a x", "a {b | c}"], "a {x | b | c}"),
     ],
 )
 def test_lines_become_one_form(lines, form):
@@ -41,3 +45,9 @@ def test_a_setting_of_the_grammar_is_described():
     assert "- `mtu <576-9216>` or `no mtu`: `mtu` Maximum transmission unit; `<576-9216>` Bytes of an IP packet." in text
     assert "- `[no] real-server WORD [port <1-65535>] [weight <1-255>]`: " in text
     assert "Default: `round-robin`." in text
+    assert (
+        "- `dscp <0-63>` or `no dscp`: `dscp` Differentiated services code point of the outer packets; `<0-63>` Code point (RFC 2474). Default: `0`."
+        in text
+    )
+    ends = "{A.B.C.D/M|X:X::X:X/M | any | host A.B.C.D|X:X::X:X} [eq <0-65535> | range <0-65535> <0-65535>]"
+    assert f"- `[no] {{deny | permit}} {{<0-255> | icmp | ip | tcp | udp}} {ends} {ends}`: `deny` Leave flows" in text

@@ -10,11 +10,18 @@ import pytest
 
 from hsadc.syntax import tables
 from hsadc.syntax.derive import derive
-from hsadc.syntax.grammar import grammar_text
+from hsadc.syntax.grammar import grammar_text, load_grammar
+from hsadc.syntax.match import walk
+from hsadc.syntax.nodes import make_nodes
 from hsadc.syntax.tables import keep_tables, tables_of
 
 GRAMMAR = 'line_exec: a\na: "a"'
-RIGHT = {"patterns": {}, "lists": {}, "modes": {"exec": [None, [["a", "", "", "", [["a", False, []], []]]]]}}
+RIGHT = {
+    "patterns": {},
+    "lists": {},
+    "states": [[["a", False, []], [], False], [None, [["a", "", "", "", 0]], False]],
+    "modes": {"exec": 1},
+}
 
 
 @pytest.fixture
@@ -25,6 +32,21 @@ def file(tmp_path):
 
 def test_the_tables_in_use_are_those_of_the_grammar():
     assert tables_of(grammar_text()) == json.loads(json.dumps(derive(grammar_text())))
+
+
+def test_what_is_equal_is_kept_once_and_what_may_follow_comes_first():
+    tables = derive(grammar_text())
+    assert len({json.dumps(state) for state in tables["states"]}) == len(tables["states"])
+    for number, (_, arcs, _) in enumerate(tables["states"]):
+        assert all(ahead < number for *_, ahead in arcs)
+    after_protocol = {line: walk(load_grammar().roots["access_list"], line, line.split())[0] for line in ("permit ip", "deny 47")}
+    assert len({id(node) for node in after_protocol.values()}) == 1
+
+
+def test_a_state_within_text_is_no_other_state():
+    grammar = 'line_x: a\na: "t" TEXT | "w" WORD\nTEXT.-2: /.+/\nWORD.-1: /\\S+/\n//? TEXT LINE -\n//? WORD WORD -'
+    root = make_nodes(derive(grammar))["x"]
+    assert [root.keywords["t"].terminals[0][1].in_text, root.keywords["w"].terminals[0][1].in_text] == [True, False]
 
 
 def test_what_was_kept_is_read_without_deriving_it(file, monkeypatch):
