@@ -1,1 +1,1 @@
-"""The mirror without BPF: packets are read from AF_PACKET sockets, and copies are made and sent by this process."""
+"""The mirror without BPF: pure Python on frames, as docs/mirror.md says; for machines without BPF, and for capture files."""
