@@ -95,10 +95,15 @@ class Tap:
         self._lost += packets
 
     def lost(self) -> int:
-        """Packets that nobody has seen, since the tap was made: the ring was full, or they were not to be understood."""
+        """Packets that were not seen, since the tap was made or this was cleared: the ring was full, or they made no sense."""
         _, dropped, _ = _STATISTICS_V3.unpack(self._socket.getsockopt(_SOL_PACKET, _STATISTICS, _STATISTICS_V3.size))
         self._lost += dropped  # the kernel begins at 0 each time it is asked
         return self._lost
+
+    def clear_lost(self) -> None:
+        """Count from 0 again."""
+        self.lost()
+        self._lost = 0
 
     def take_error(self) -> int:
         """The errno that poll(2) reports, and forget it: ENETDOWN when the device goes down; 0 when there is none."""
