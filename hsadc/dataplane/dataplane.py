@@ -17,7 +17,7 @@ from hsadc.dataplane.haproxy_supervisor import HaproxyState, Supervisor
 from hsadc.dataplane.inventory import observe_inventory
 from hsadc.dataplane.link import LinkDriver
 from hsadc.dataplane.mirror import Mirror
-from hsadc.dataplane.mirror_counters import MirrorCounters
+from hsadc.dataplane.mirror_counters import DestinationCounters, MirrorCounters
 from hsadc.dataplane.neighbour import Neighbour, observe_neighbours
 from hsadc.dataplane.netlink import Address, Link, Netlink, Route
 from hsadc.dataplane.originals import Originals, kernel_identity
@@ -156,6 +156,15 @@ class Dataplane:
         """What was copied, sent and dropped."""
         with asking("read the mirror's counters"):
             return self._mirror.counters()
+
+    def send_probe(self, interface: str, frame: bytes) -> DestinationCounters:
+        """Send a frame by a tunnel interface that is in force, as if it were a copy, and tell what was counted.
+
+        Raises:
+            ApplyError: it is not taken.
+        """
+        with asking(f"send a probe by {interface}"):
+            return self._mirror.send_probe(interface, frame)
 
     def clear_mirror_counters(self) -> None:
         """Set the mirror's counters to zero."""

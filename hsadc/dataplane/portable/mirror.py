@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from hsadc.dataplane import next_hop
@@ -22,6 +22,7 @@ from hsadc.dataplane.portable.path import NO_NEIGHBOUR, UP, Path, find_path
 from hsadc.dataplane.portable.table import Table
 from hsadc.dataplane.portable.tap_driver import TapDriver
 from hsadc.dataplane.tunnel import TunnelState
+from hsadc.dataplane.tunnel_history import TunnelHistory
 from hsadc.intent.mirror import AccessListIntent, PortMirrorIntent, ProfileIntent, RuleIntent, TunnelIntent
 
 
@@ -78,6 +79,7 @@ class PortableMirror:
         self._watcher: Watcher | None = None
         self._paths: dict[str, tuple[TunnelIntent, Path]] = {}
         self._verify_at = 0.0
+        self._history = TunnelHistory()
         self.tunnels: Table[TunnelIntent] = Table("tunnel", self._find_new_paths)
         self.access_lists: Table[AccessListIntent] = Table("access-list", self._renew)
         self.profiles: Table[ProfileIntent] = Table("mirror profile", self._renew, self._missing_to_profile)
@@ -108,12 +110,8 @@ class PortableMirror:
         with self._lock:
             tunnel = self.tunnels.observe({})[interface]
             path = find_path(self._netlink, tunnel)
-        mtu = min(tunnel.mtu_bytes, path.mtu_bytes or tunnel.mtu_bytes)
-        state, reason = ("up", "") if path.state == UP else ("down", path.reason)
-        if path.state == UP and mtu < tunnel.mtu_bytes:
-            state, reason = "degraded", f"{path.device} takes packets of {mtu} bytes, not {tunnel.mtu_bytes}"
-        address, mac = (None, None) if path.hop is None else (path.hop.address, path.hop.mac)
-        return TunnelState(state, reason, path.device, address, mac, mtu)
+        state = _state(path, tunnel.mtu_bytes)
+        return replace(state, past=self._history.note(interface, state.state, state.reason))
 
     def counters(self) -> MirrorCounters:
         """All counters, since their object was made or they were cleared."""
@@ -161,7 +159,10 @@ class PortableMirror:
 
     def _set_paths(self, paths: dict[str, tuple[TunnelIntent, Path]]) -> None:
         """Ask for next hops that are not known, and put what has changed into force."""
-        for _, path in paths.values():
+        self._history.keep(paths)
+        for interface, (tunnel, path) in paths.items():
+            state = _state(path, tunnel.mtu_bytes)
+            self._history.note(interface, state.state, state.reason)
             if path.state == NO_NEIGHBOUR and path.hop is not None:
                 next_hop.probe(self._netlink, path.hop)
         if _in_force(self._paths) == _in_force(paths):
@@ -206,6 +207,17 @@ class PortableMirror:
     def _missing_list(self, number: int) -> Iterator[str]:
         if number and number not in self.access_lists:
             yield f"access-list {number}"
+
+
+def _state(path: Path, mtu_bytes: int) -> TunnelState:
+    mtu = min(mtu_bytes, path.mtu_bytes or mtu_bytes)
+    address, mac = (None, None) if path.hop is None else (path.hop.address, path.hop.mac)
+    if path.state != UP:
+        return TunnelState("down", path.reason, path.device, address, mac, mtu, path.state)
+    if mtu < mtu_bytes:
+        reason = f"{path.device} takes packets of {mtu} bytes, not {mtu_bytes}"
+        return TunnelState("degraded", reason, path.device, address, mac, mtu)
+    return TunnelState("up", "", path.device, address, mac, mtu)
 
 
 def _in_force(paths: Mapping[str, tuple[TunnelIntent, Path]]) -> Mapping[str, object]:
