@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from types import ModuleType
 from typing import Any
 
-from hsadc.cli import configuration, do, probe
+from hsadc.cli import configuration, do, probe, trial
 from hsadc.cli.show import configuration as show_configuration
 from hsadc.cli.show import (
     dataplane,
@@ -18,6 +18,7 @@ from hsadc.cli.show import (
     interface,
     log,
     mirror,
+    mirror_session,
     online,
     record,
     route,
@@ -32,6 +33,7 @@ from hsadc.cli.show.shown import Shown
 _MODULES: tuple[ModuleType, ...] = (
     do,
     probe,
+    trial,
     configuration,
     show_configuration,
     dataplane,
@@ -39,6 +41,7 @@ _MODULES: tuple[ModuleType, ...] = (
     interface,
     log,
     mirror,
+    mirror_session,
     online,
     record,
     route,

@@ -134,6 +134,11 @@ class Dataplane:
         ]
 
     @property
+    def mirror_path(self) -> str:
+        """What copies packets: `bpf`, or `portable` where the kernel cannot."""
+        return self._mirror.path
+
+    @property
     def intent(self) -> Intent:
         """What is in force."""
         return self._intent

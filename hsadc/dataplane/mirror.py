@@ -43,6 +43,8 @@ class Mirror:
         taps: driver of taps.
     """
 
+    path = "bpf"
+
     def __init__(self) -> None:
         """Nothing is touched yet.
 

@@ -64,6 +64,8 @@ class PortableMirror:
         tunnels, access_lists, profiles, rules, port_mirrors, taps: the drivers, in the order of dependence.
     """
 
+    path = "portable"
+
     def __init__(self, make_core: MakeCore) -> None:
         """Nothing is seen or sent yet.
 
