@@ -14,7 +14,7 @@ from hsadc.cli.show.mirrored import Mirrored, bound_to, mirrored
 from hsadc.cli.show.shown import Shown
 from hsadc.cli.show.table import Row
 from hsadc.cli.show.trial import trial_lines
-from hsadc.cli.untaken import reasons_untaken
+from hsadc.cli.untaken import reasons_untaken, refusal
 from hsadc.dataplane.mirror_counters import DROPS, DestinationCounters
 from hsadc.dataplane.portable.explain import RECEIVED, SENT, Passing, fate_of, judge, unchanged_bytes
 from hsadc.dataplane.portable.selection import Intents, Judgement
@@ -83,14 +83,17 @@ def _shown(session: Session, tested: Command, send: bool) -> Shown:
         "packet": {**trial.flow._asdict(), "protocol": next(name for name, n in _PROTOCOLS.items() if n == trial.flow.protocol)},
         "flow_hash": hash_,
         "sources": sources,
-        "reasons": [] if is_taken else list(reasons_untaken(session, trial.flow, trial.source, sources)),
+        "reasons": []
+        if is_taken
+        else list(reasons_untaken(session, trial.flow, trial.source, {(row["kind"], row["name"]) for row in sources})),
         "sent": list(_send(session, dataplane, found)) if send else [],
     }
     return Shown(data, trial_lines(data, send))
 
 
 def _trial(config: Config, intent: Intent, tested: Command) -> Trial:
-    devices = {m.id: m.device for m in intent.port_mirrors}
+    tapped = {tap.device for tap in intent.taps}
+    devices = {m.id: m.device for m in intent.port_mirrors if m.device in tapped}
     match tested.name, tested.args:
         case "tested_virtual_server", (name,):
             return _trial_of_server(config, name)
@@ -144,14 +147,16 @@ def _judged(trial: Trial, intent: Intent, statuses: Mapping[str, TunnelStatus]) 
 def _source(session: Session, intent: Intent, flow: Flow, hash_: int, judgement: Judgement, directions: list[str]) -> Row:
     source = next(s for s in mirrored(session.device.running) if s.id == judgement.source)
     profile = next(p for p in intent.profiles if p.number == judgement.profile)
+    lists = list(_lists(session.device.running, source, judgement))
     return {
         "kind": source.kind,
         "name": source.name,
         "directions": directions,
         "outcome": judgement.outcome,
         "why": judgement.why or None,
+        "reason": refusal(source, profile, judgement, lists),
         "shared": judgement.shared,
-        "access_lists": list(_lists(session.device.running, source, judgement)),
+        "access_lists": lists,
         "profile": source.profile_name,
         "distribute": profile.distribute,
         "candidates": len(profile.destinations),
@@ -200,7 +205,10 @@ def _fate(profile: ProfileIntent, tunnel: TunnelIntent, status: TunnelStatus, da
 
 def _send(session: Session, dataplane: Dataplane, found: Iterable[_Found]) -> Iterator[Row]:
     """A probe by each destination, once, though several sources may have chosen it."""
-    chosen = {interface: flow for judgement, flow, _ in reversed(list(found)) for interface in judgement.destinations}
+    chosen: dict[str, Flow] = {}
+    for judgement, flow, _ in found:
+        for interface in judgement.destinations:
+            chosen.setdefault(interface, flow)
     tunnels = {t.interface: t for t in dataplane.intent.tunnels}
     for interface, flow in chosen.items():
         counted = dataplane.send_probe(interface, frame(flow))

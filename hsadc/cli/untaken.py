@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from hsadc.cli.show.destination import why_not
@@ -15,45 +15,54 @@ from hsadc.wire.probe import TCP, Flow
 
 if TYPE_CHECKING:
     from hsadc.cli.session import Session
+    from hsadc.dataplane.portable.selection import Judgement
+    from hsadc.intent.mirror import ProfileIntent
 
 _SAMPLED_OUT = "its flow is not in the sample, which takes one flow of {}"
 _LOOP = "it is encapsulated already, or to or from an analyzer: the mirror's own traffic is not copied"
 
 
-def reasons_untaken(session: Session, flow: Flow, meant: tuple[str, str] | None, judged: Sequence[Row]) -> Iterator[str]:
-    """A line for each reason.
+def reasons_untaken(
+    session: Session, flow: Flow, meant: tuple[str, str] | None, judged: Collection[tuple[str, str]]
+) -> Iterator[str]:
+    """Why no source takes a packet, or not the one that is meant; a line for each reason.
 
     Args:
         session: whose device it is.
         flow: of the packet.
         meant: kind and name of the source that was asked for; None for any.
-        judged: the sources that took the packet, and what they made of it.
+        judged: kinds and names of the sources that did take it, to copy it or not: they say why not themselves.
     """
     sources = {(s.kind, s.name): s for s in mirrored(session.device.running)}
-    for row in (row for row in judged if row["outcome"] != "matched"):
-        yield f"{sources[row['kind'], row['name']].title}: {refusal(row)}"
     if meant is not None:
-        if meant not in {(row["kind"], row["name"]) for row in judged}:
+        if meant not in judged:
             yield _not_asked(session, sources.get(meant), title(SECTIONS[meant[0]], meant[1]))
     elif not judged:
         yield from _nearest(session, flow, sources)
 
 
-def refusal(row: Row) -> str:
-    """Why a source did not copy a packet; of a row of `test mirror`."""
-    entries = {entry["of"]: entry for entry in row["access_lists"]}
-    match row["outcome"], row["why"]:
+def refusal(source: Mirrored, profile: ProfileIntent, judgement: Judgement, lists: Sequence[Row]) -> str | None:
+    """Why a source does not copy a packet that it takes; None when it does.
+
+    Args:
+        source: the source.
+        profile: the profile that it is copied by.
+        judgement: what was decided.
+        lists: the access lists that were asked.
+    """
+    match judgement.outcome, judgement.why:
+        case "matched", _:
+            return None
         case "loop_guard", _:
             return _LOOP
         case "sampled_out", _:
-            return _SAMPLED_OUT.format(row["sampling_flow_one_in"])
-        case _, "direction" | "profile_direction" as whose:
-            part = "its mirror-traffic" if whose == "direction" else f'profile "{row["profile"]}"'
-            return f"{part} does not take direction {' and '.join(row['directions'])}"
-        case _, whose:
-            entry = entries["source" if whose == "access_list" else "profile"]
-            what = f"denies it: {entry['entry']}" if entry["entry"] else "denies it: none of its entries matches"
-            return f'access-list "{entry["name"]}" {what}'
+            return _SAMPLED_OUT.format(profile.sample_flows)
+        case _, "direction":
+            return f"mirror-traffic of {source.title} does not take direction {judgement.direction}"
+        case _, "profile_direction":
+            return f'profile "{source.profile_name}" does not take direction {judgement.direction}'
+    last = lists[-1]  # the lists that follow the one that denies are not asked
+    return f'access-list "{last["name"]}" denies it: {last["entry"] or "none of its entries matches"}'
 
 
 def _not_asked(session: Session, source: Mirrored | None, name: str) -> str:

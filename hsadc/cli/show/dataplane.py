@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from hsadc.cli.show.shown import Shown, shown_table, timestamp
 from hsadc.cli.show.table import Columns, Row
+from hsadc.model.title import number_of
 
 if TYPE_CHECKING:
     from hsadc.cli.session import Session
@@ -52,8 +53,9 @@ def _lines(data: Row) -> Iterator[str]:
         return
     haproxy = data["haproxy"]
     yield f"Dataplane: {_PATHS[data['mirror_path']]}, HAProxy carries the connections; Linux {data['kernel']}"
-    sources = f"{data['mirrored_servers']} virtual servers and {data['mirrored_interfaces']} interfaces"
-    yield f"Mirror: {sources} by {data['mirror_profiles']} profiles to {data['tunnels']} tunnels"
+    servers, ports = number_of(data["mirrored_servers"], "virtual server"), number_of(data["mirrored_interfaces"], "interface")
+    ways = f"{number_of(data['mirror_profiles'], 'profile')} to {number_of(data['tunnels'], 'tunnel')}"
+    yield f"Mirror: {servers} and {ports} by {ways}"
     yield f"Packets are looked at on: {', '.join(data['tapped_devices']) or 'no device'}"
     if haproxy["pid"] is None:
         yield "HAProxy: not running"

@@ -7,6 +7,14 @@ from collections.abc import Iterator
 from hsadc.cli.show.destination import outer_line, state_text, way_lines
 from hsadc.cli.show.table import Row
 
+_WHERE = {
+    ("virtual-server", "forward"): "from the client",
+    ("virtual-server", "backward"): "to the client",
+    ("interface", "forward"): "received",
+    ("interface", "backward"): "sent",
+}
+"""What a direction means for a source."""
+
 
 def trial_lines(data: Row, send: bool) -> Iterator[str]:
     """What `test mirror` found, and with `send` what was sent."""
@@ -28,11 +36,13 @@ def trial_lines(data: Row, send: bool) -> Iterator[str]:
 
 def _source(row: Row) -> Iterator[str]:
     how = f', profile "{row["profile"]}"' if row["profile"] is not None else ""
-    yield f"{row['kind']} {row['name']}, {' and '.join(row['directions'])}: {_words(row['outcome'])}{how}"
-    for entry in row["access_lists"]:
-        yield f'  access-list "{entry["name"]}": {entry["entry"] or "none of its entries matches"}'
-    if row["outcome"] != "matched":
+    where = " and ".join(_WHERE[row["kind"], direction] for direction in row["directions"])
+    yield f"{row['kind']} {row['name']}, {where}: {_words(row['outcome'])}{how}"
+    if row["reason"] is not None:
+        yield f"  not copied: {row['reason']}"
         return
+    for entry in row["access_lists"]:
+        yield f'  access-list "{entry["name"]}" of the {entry["of"]}: {entry["entry"]}'
     yield from (f"  {line}" for line in _limits(row))
     if row["shared"]:
         yield "  goes to its profile once, the other source has handed it over"
