@@ -17,6 +17,9 @@ _BAR = re.compile(r'(?<!\S)"(?:[^"\\]|\\.)*"(?=\s|$)|(?<!\S)"[^"]*$|(?P<alone>(?
 
 MOST_PIPES = 16
 
+_SHOWING = ("show_", "test_")
+"""How the rules of commands begin that show something."""
+
 Filter = Callable[[Sequence[str]], Sequence[str]]
 
 
@@ -66,7 +69,7 @@ def split_pipes(modes: Sequence[Node], line: str) -> tuple[str, ...]:
 
 def shows(modes: Sequence[Node], head: str) -> bool:
     """Whether this is the whole of a command that shows something."""
-    return (_rule(modes, head) or "").startswith("show_")
+    return (_rule(modes, head) or "").startswith(_SHOWING)
 
 
 def _rule(modes: Sequence[Node], line: str) -> str | None:

@@ -64,7 +64,7 @@ def do_test_mirror(session: Session, tested: Command) -> Shown:
     return _shown(session, tested, send=False)
 
 
-def do_send_probe(session: Session, tested: Command) -> Shown:
+def do_test_mirror_send(session: Session, tested: Command) -> Shown:
     """The same, and a probe packet is sent to each chosen destination: not sampled, truncated or limited, counted by itself."""
     return _shown(session, tested, send=True)
 
