@@ -122,15 +122,16 @@ def _shown(capture: Capture, head: str, limit: _Limit, vxlan_ports: frozenset[in
     wanted = limit.packets
     with closing(capture):
         yield head
+        yield None
         yield from _pass_on(capture, limit, lambda p: _line(p, vxlan_ports))
         yield _total(wanted - limit.packets, capture)
 
 
 def _recorded(capture: Capture, head: str, limit: _Limit, recording: _Recording) -> Lines:
     """What has been recorded is kept, whatever ends it."""
-    wanted = limit.packets
     with closing(capture), closing(recording):
         yield head
+        yield None
         for tick in _pass_on(capture, limit, recording.add):
             recording.flush()
             if recording.full:
@@ -138,7 +139,7 @@ def _recorded(capture: Capture, head: str, limit: _Limit, recording: _Recording)
             yield tick
         recording.finish(*capture.counters())
         full = f", it is as large as it may be ({recording.size} bytes)" if recording.full else f" ({recording.size} bytes)"
-        yield f'{_total(wanted - limit.packets, capture)}; in file "{recording.name}"{full}'
+        yield f'{_total(recording.packets, capture)}; in file "{recording.name}"{full}'
 
 
 def _total(packets: int, capture: Capture) -> str:
@@ -157,12 +158,13 @@ class _Recording:
     Attributes:
         name: the file's.
         size: its bytes so far.
+        packets: how many are in it.
         full: True when the next packet would have made it too large.
     """
 
     def __init__(self, file: Upload, device: str, expression: str) -> None:
         self.name = file.target.name
-        self.size = 0
+        self.size = self.packets = 0
         self.full = False
         self._file = file
         self._blocks = [pcapng.header(device, expression, f"hsadc {__version__}")]
@@ -175,6 +177,7 @@ class _Recording:
         if not self.full:
             self._blocks.append(block)
             self._waiting += len(block)
+            self.packets += 1
 
     def flush(self) -> None:
         """Write what was taken.

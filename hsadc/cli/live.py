@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from threading import Event
@@ -24,6 +24,18 @@ class Live:
 
     lines: Lines
     stop: Event = field(default_factory=Event)
+
+
+def redirected(lines: Lines, write: Callable[[Sequence[str]], str]) -> Lines:
+    """All lines handed to a function at the end, in whose words they end; where nobody waits for the end, none are."""
+    kept: list[str] = []
+    with closing(lines):
+        for line in lines:
+            if line is None:
+                yield None
+            else:
+                kept.append(line)
+    yield write(kept)
 
 
 def filtered(lines: Lines, pipeline: Pipeline) -> Lines:

@@ -6,12 +6,13 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 
 from hsadc.cli.assist import Assistant
 from hsadc.cli.caret import explain
 from hsadc.cli.commands import COMMANDS
 from hsadc.cli.configuration import COMMITS
-from hsadc.cli.live import Live, filtered
+from hsadc.cli.live import Live, filtered, redirected
 from hsadc.cli.logins import Logins
 from hsadc.cli.pipe import LIVE, Pipeline, read_pipeline, split_pipes
 from hsadc.cli.shell import CONSOLE, Choice, Completion, Login, Reply, holds_secret
@@ -194,17 +195,20 @@ class Session:
         if (move := self._MOVES.get(command.name)) is not None:
             yield from move(self) or ()
         elif (do := COMMANDS.get(command.name)) is not None:
-            if pipeline.refresh_s and self.login.batch:
-                raise ConfigError("refresh", "it ends when a key is pressed, so it needs a terminal")
             if command.name in LIVE and (pipeline.as_json or pipeline.refresh_s):
                 raise ConfigError(command.name, "its answer goes on, and is lines alone: json and refresh do not go with it")
+            if pipeline.refresh_s and self.login.batch:
+                raise ConfigError("refresh", "it ends when a key is pressed, so it needs a terminal")
             if command.name not in COMMITS and not self.edits.in_transaction:
                 yield from self._commit()  # a batch's lines so far: what follows may save or show them
             self._saved = command.name == "save"
             self._window, self._refresh_s = 0 if pipeline.filters or pipeline.file else self._window, pipeline.refresh_s
             printed = do(self, *command.args)
             if isinstance(printed, Live):
-                self._live = Live(filtered(printed.lines, pipeline), printed.stop)
+                lines = filtered(printed.lines, pipeline)
+                if pipeline.file is not None:
+                    lines = redirected(lines, partial(self._write, pipeline.file))
+                self._live = Live(lines, printed.stop)
                 printed = self._follow(stop=False)
             yield from self._through(pipeline, printed) if isinstance(printed, Shown) else printed
         else:
@@ -214,8 +218,12 @@ class Session:
         lines = shown.json() if pipeline.as_json else pipeline.filter(list(shown.lines))
         if pipeline.file is None:
             return lines
-        self.device.files.write(pipeline.file, "".join(f"{line}\n" for line in lines))
-        return (f'{number_of(len(lines), "line")} written to file "{pipeline.file}"',)
+        return (self._write(pipeline.file, lines),)
+
+    def _write(self, name: str, lines: Sequence[str]) -> str:
+        """Write lines to an operator's file; what to say of it."""
+        self.device.files.write(name, "".join(f"{line}\n" for line in lines))
+        return f'{number_of(len(lines), "line")} written to file "{name}"'
 
     def _configure(self, command: Command, in_block: bool) -> Iterable[str]:
         """Carry out a configuration line: at once, or when the batch or the transaction ends."""
