@@ -99,7 +99,7 @@ class Encapsulation:
 
     @property
     def overhead_bytes(self) -> int:
-        """Bytes of the outer packet in front of the copied IP packet, which has no VLAN tag; a payload's Ethernet header counts."""
+        """Bytes in front of the copied IP packet, which has no VLAN tag; a payload's Ethernet header counts."""
         if self.kind == "none":
             return 0
         outer = 40 if isinstance(self.destination, IPv6Address) else 20
