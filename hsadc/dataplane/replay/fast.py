@@ -1,6 +1,6 @@
 """The mirror on many packets at once, with the same results as `MirrorCore`, which gets the packets that are not plain.
 
-Both take numbers from the same tunnels: for each packet that goes through the core, the tunnels' numbers are first set to what the
+Both take numbers from the same tunnels: for each packet that goes through the core, the numbers are first set to what the
 plain packets before it would have made of them.
 """
 

@@ -16,8 +16,8 @@ _MASK = 0xFFFFFFFF
 class Numbering:
     """The numbers of one tunnel in one batch.
 
-    Each outer packet takes one, in the order of the packets. Before a packet goes through the core, `advance` gives the tunnel the
-    numbers behind those of all plain packets before; `settle` notes how many the core took.
+    Each outer packet takes one, in the order of the packets. Before a packet goes through the core, `advance` gives the tunnel
+    the numbers behind those of all plain packets before; `settle` notes how many the core took.
     """
 
     def __init__(self, tunnel: Tunnel, emissions: Sequence[tuple[Integers, int]], slow_at: Integers) -> None:
