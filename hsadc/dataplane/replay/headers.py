@@ -33,7 +33,7 @@ class HeaderRows:
     def __init__(self, tunnel: TunnelIntent) -> None:
         self._e = e = tunnel.encapsulation
         start = template(e)
-        self.supported = not e.checksum
+        self.supported = e.kind != "gre" or not e.checksum
         self._outer_bytes = ip.IPV6_BYTES if start and start[0] >> 4 == 6 else ip.IPV4_BYTES
         self._template = np.frombuffer(ethernet(start) + start if start else b"", np.uint8)
         self._sum = ip.word_sum(start[: ip.IPV4_BYTES]) if self._outer_bytes == ip.IPV4_BYTES else 0
@@ -85,7 +85,7 @@ class HeaderRows:
                 words[:, shim + 5] |= truncated.astype(np.uint16) * np.uint16(erspan.tag_bits(2, None, True))
             if self._e.version == 3:
                 _put_long(words, shim + 6, (times // _TIMESTAMP_NS).astype(np.uint32))
-        elif self._e.sequence:
+        elif self._e.numbered:
             _put_long(words, words.shape[1] - 2, sequence)
         return rows
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hsadc.dataplane.portable.core import Intents, MirrorCore
@@ -15,7 +16,10 @@ from hsadc.dataplane.replay.batch import Batch, gather
 from hsadc.dataplane.replay.fast import FastMirror
 from hsadc.dataplane.replay.headers import ethernet
 from hsadc.dataplane.replay.records import RecordWriter
+from tests.unit.dataplane.portable.examples import FRAME, INTENTS, MACS
 from tests.unit.dataplane.traffic import DEVICE, mirrors, plain_packets, traffic
+
+EXAMPLES = int(os.environ.get("HSADC_EXAMPLES", "100"))
 
 
 def by_core(intents, packets, core):
@@ -63,27 +67,26 @@ def check(intents, packets, cut=None):
     return slow.counters()
 
 
-@given(mirrors(), traffic(), st.none() | st.integers(0, 20))
-def test_the_fast_path_gives_what_the_core_gives(intents, packets, cut):
-    check(intents, packets, cut)
+random = st.randoms(use_true_random=True)
 
 
-def simple(profile):
-    return replace(profile, sample_packets=1, rate_pps=None, rate_mbps=None)
+@settings(max_examples=EXAMPLES)
+@given(random)
+def test_the_fast_path_gives_what_the_core_gives(r):
+    check(mirrors(r), traffic(r), r.choice([None, r.randint(0, 20)]))
 
 
-frames_of = plain_packets().map(lambda p: bytes.fromhex("020000000a01020000000a020800") + p)
-
-
-@given(mirrors(), st.lists(st.tuples(frames_of, st.integers(0, 2**63), st.booleans()), min_size=1, max_size=20))
-def test_plain_packets_alone(intents, packets):
+@settings(max_examples=EXAMPLES)
+@given(random)
+def test_plain_packets_alone(r):
+    intents = mirrors(r)
     tunnels = tuple(replace(t, encapsulation=replace(t.encapsulation, checksum=False)) for t in intents.tunnels)
-    check(replace(intents, tunnels=tunnels, profiles=tuple(map(simple, intents.profiles))), packets)
+    profiles = tuple(replace(p, sample_packets=1, rate_pps=None, rate_mbps=None) for p in intents.profiles)
+    packets = [(MACS + b"\x08\0" + plain_packets(r), r.randint(0, 2**63), r.random() < 0.5) for _ in range(r.randint(1, 30))]
+    check(replace(intents, tunnels=tunnels, profiles=profiles), packets)
 
 
 def test_no_packet_goes_through_the_core_when_all_are_plain(monkeypatch):
-    from tests.unit.dataplane.portable.examples import FRAME, INTENTS
-
     core = MirrorCore(INTENTS)
     monkeypatch.setattr(core, "process", None)
     mirror = FastMirror(INTENTS, core, DEVICE)
