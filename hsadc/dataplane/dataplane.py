@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hsadc.dataplane.address import AddressDriver
+from hsadc.dataplane.capture import Capture
 from hsadc.dataplane.driver import Driver
 from hsadc.dataplane.haproxy import HaproxyDriver
 from hsadc.dataplane.haproxy_statistics import VirtualServerStatistics
@@ -147,6 +148,10 @@ class Dataplane:
         """The kernel's links, addresses and routes now."""
         with asking("read the kernel's routes"), Netlink() as netlink:
             return netlink.links(), netlink.addresses(), netlink.routes()
+
+    def capture(self, device: str, expression: str, within: str = "") -> Capture:
+        """Begin to capture packets of a device; see Capture."""
+        return Capture(device, expression, within)
 
     def tunnel_state(self, interface: str) -> TunnelState:
         """Whether copies can leave by a tunnel interface that is in force, and why not."""

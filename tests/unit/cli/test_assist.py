@@ -39,7 +39,7 @@ class TestHelp:
 
     def test_words_only_after_a_half_typed_one(self, session):
         assert session.help("s") == ["save  show"]
-        assert session.help("show i") == ["interface  ip"]
+        assert session.help("show i") == ["interface  ip  ipv6"]
 
     def test_values_and_names_that_exist(self, session, device):
         configure(device, FULL)
