@@ -113,12 +113,14 @@ INLINE void load_template(const struct way *way)
 		to[i] = from[i];
 }
 
-INLINE long store_outer(struct __sk_buff *skb, const struct way *way, u32 size, u32 at)
+/* Ethernet header, outer IP header and shim. */
+INLINE long store_outer(struct __sk_buff *skb, const struct way *way, u32 size)
 {
+	size += ETH_LENGTH;
 	asm volatile("%0 &= 127" : "+r"(size));
 	if (!size)
 		return -1;
-	return bpf_skb_store_bytes(skb, at, way->scratch->outer, size, BPF_F_RECOMPUTE_CSUM);
+	return bpf_skb_store_bytes(skb, 0, way->scratch->outer + OUTER_AT - ETH_LENGTH, size, BPF_F_RECOMPUTE_CSUM);
 }
 
 /* The Ethernet header of the payload, with its tags, at `at`; its MAC addresses are those of the frame. */
@@ -145,8 +147,8 @@ INLINE long sum_gre(struct __sk_buff *skb, const struct way *way, u32 *total)
 	const struct frame *frame = &way->scratch->frame;
 	u8 macs[12];
 
-	*total = way->tunnel->ip_size == IPV6_LENGTH ? sum(way->scratch->outer + IPV6_LENGTH, 16, 0) :
-						       sum(way->scratch->outer + IP_LENGTH, 16, 0);
+	*total = way->tunnel->ip_size == IPV6_LENGTH ? sum(way->scratch->outer + OUTER_AT + IPV6_LENGTH, 16, 0) :
+						       sum(way->scratch->outer + OUTER_AT + IP_LENGTH, 16, 0);
 	if (way->layer2) {
 		if (bpf_skb_load_bytes(skb, 0, macs, 12))
 			return -1;
@@ -166,7 +168,7 @@ INLINE long sum_gre(struct __sk_buff *skb, const struct way *way, u32 *total)
 /* The sequence number of plain GRE stands behind its other options. */
 INLINE void fill_sequence(const struct way *way)
 {
-	u8 *shim = way->scratch->outer + (way->tunnel->ip_size == IPV6_LENGTH ? IPV6_LENGTH : IP_LENGTH);
+	u8 *shim = way->scratch->outer + OUTER_AT + (way->tunnel->ip_size == IPV6_LENGTH ? IPV6_LENGTH : IP_LENGTH);
 	u32 flags = way->tunnel->flags;
 	be32 sequence = swap32(way->scratch->sequence);
 
@@ -182,7 +184,7 @@ INLINE void fill_sequence(const struct way *way)
 
 INLINE void fill_checksum(const struct way *way, u32 total)
 {
-	u8 *shim = way->scratch->outer + (way->tunnel->ip_size == IPV6_LENGTH ? IPV6_LENGTH : IP_LENGTH);
+	u8 *shim = way->scratch->outer + OUTER_AT + (way->tunnel->ip_size == IPV6_LENGTH ? IPV6_LENGTH : IP_LENGTH);
 
 	*(be16 *)(shim + 4) = fold(total);
 }
@@ -196,7 +198,7 @@ INLINE long write_outer(struct __sk_buff *skb, const struct way *way, u32 length
 	if (way->tunnel->flags & HAS_SEQUENCE)
 		way->scratch->sequence = __sync_fetch_and_add(&way->series->sequence, packets);
 	load_template(way);
-	fill_outer(way->scratch->outer, way, way->tunnel->outer_size - way->tunnel->ip_size + length);
+	fill_outer(way->scratch->outer + OUTER_AT, way, way->tunnel->outer_size - way->tunnel->ip_size + length);
 	fill_sequence(way);
 	if (way->tunnel->flags & HAS_CHECKSUM) {
 		if (sum_gre(skb, way, &total))
@@ -229,7 +231,7 @@ INLINE long wrap(struct __sk_buff *skb, const struct way *way)
 	flags |= way->tunnel->kind == VXLAN ? BPF_F_ADJ_ROOM_ENCAP_L4_UDP : BPF_F_ADJ_ROOM_ENCAP_L4_GRE;
 	if (make_room(skb, way, flags, size, way->layer2))
 		return -1;
-	return store_outer(skb, way, size, ETH_LENGTH);
+	return store_outer(skb, way, size);
 }
 
 INLINE int leave(struct __sk_buff *skb, const struct way *way)
@@ -238,7 +240,8 @@ INLINE int leave(struct __sk_buff *skb, const struct way *way)
 	struct bpf_redir_neigh neighbour = {.family = tunnel->hop_family};
 
 	skb->mark = COPY_MARK;
-	if (tunnel->kind == NONE)
+	/* The hardware address is known, as long as somebody watches over it; else the kernel resolves it. */
+	if (tunnel->kind == NONE || bpf_ktime_get_coarse_ns() < tunnel->fresh_ns)
 		return (int)bpf_redirect(tunnel->ifindex, 0);
 #pragma unroll
 	for (int i = 0; i < 4; i++)
@@ -265,21 +268,21 @@ INLINE long store_fragment(struct __sk_buff *skb, const struct way *way, const s
 	be16 place = swap16((u16)piece->offset | !piece->last); /* RFC 8200: the offset is in the upper 13 bits, a multiple of 8 */
 
 	if (way->tunnel->ip_size == IPV6_LENGTH) {
-		struct ipv6 *ip = (struct ipv6 *)way->scratch->outer;
+		struct ipv6 *ip = (struct ipv6 *)(way->scratch->outer + OUTER_AT);
 		struct extension extension = {.next = way->tunnel->kind == VXLAN ? UDP : GRE_PROTOCOL, .fragment = place,
 					      .identification = swap32(way->scratch->identification)};
 
 		ip->next = FRAGMENT_HEADER;
 		ip->payload = swap16((u16)(FRAGMENT_LENGTH + piece->length));
-		return bpf_skb_store_bytes(skb, ETH_LENGTH, ip, IPV6_LENGTH, 0) |
+		return bpf_skb_store_bytes(skb, 0, (u8 *)ip - ETH_LENGTH, ETH_LENGTH + IPV6_LENGTH, 0) |
 		       bpf_skb_store_bytes(skb, ETH_LENGTH + IPV6_LENGTH, &extension, FRAGMENT_LENGTH, 0);
 	}
-	struct ip *ip = (struct ip *)way->scratch->outer;
+	struct ip *ip = (struct ip *)(way->scratch->outer + OUTER_AT);
 
 	ip->total = swap16((u16)(IP_LENGTH + piece->length));
 	ip->fragment = swap16((u16)(piece->offset / 8 | (piece->last ? 0 : 0x2000)));
 	ip->checksum = fold(way->tunnel->ip_sum + ip->total + ip->id + ip->fragment);
-	return bpf_skb_store_bytes(skb, ETH_LENGTH, ip, IP_LENGTH, 0);
+	return bpf_skb_store_bytes(skb, 0, (u8 *)ip - ETH_LENGTH, ETH_LENGTH + IP_LENGTH, 0);
 }
 
 INLINE long store_shim(struct __sk_buff *skb, const struct way *way, u32 at)
@@ -290,8 +293,8 @@ INLINE long store_shim(struct __sk_buff *skb, const struct way *way, u32 at)
 	if (!size)
 		return -1;
 	if (ip_size == IPV6_LENGTH)
-		return bpf_skb_store_bytes(skb, at, way->scratch->outer + IPV6_LENGTH, size, 0);
-	return bpf_skb_store_bytes(skb, at, way->scratch->outer + IP_LENGTH, size, 0);
+		return bpf_skb_store_bytes(skb, at, way->scratch->outer + OUTER_AT + IPV6_LENGTH, size, 0);
+	return bpf_skb_store_bytes(skb, at, way->scratch->outer + OUTER_AT + IP_LENGTH, size, 0);
 }
 
 /* One fragment of the outer packet; the first carries the shim and the payload's Ethernet header. */
