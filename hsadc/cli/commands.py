@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from types import ModuleType
 from typing import Any
 
-from hsadc.cli import capture, configuration, do, probe
+from hsadc.cli import capture, configuration, do, probe, trial
 from hsadc.cli.live import Live
 from hsadc.cli.show import configuration as show_configuration
 from hsadc.cli.show import (
@@ -19,6 +19,7 @@ from hsadc.cli.show import (
     interface,
     log,
     mirror,
+    mirror_session,
     online,
     record,
     route,
@@ -33,6 +34,7 @@ from hsadc.cli.show.shown import Shown
 _MODULES: tuple[ModuleType, ...] = (
     do,
     probe,
+    trial,
     capture,
     configuration,
     show_configuration,
@@ -41,6 +43,7 @@ _MODULES: tuple[ModuleType, ...] = (
     interface,
     log,
     mirror,
+    mirror_session,
     online,
     record,
     route,

@@ -70,7 +70,7 @@ def split_pipes(modes: Sequence[Node], line: str) -> tuple[str, ...]:
 
 def shows(modes: Sequence[Node], head: str) -> bool:
     """Whether this is the whole of a command that shows something, once or live."""
-    return (_rule(modes, head) or "").startswith(("show_", *LIVE))
+    return (_rule(modes, head) or "").startswith(("show_", "test_", *LIVE))
 
 
 def _rule(modes: Sequence[Node], line: str) -> str | None:

@@ -234,13 +234,17 @@ class Device:
         """Names of a kind that exist now, for completion: of a section's objects, of the machine's devices, of files.
 
         Args:
-            kind: a section, `device`, `file` or `backup`.
+            kind: a section, `mirrored` (sources and profiles of the mirror that have names of their own), `device`, `file` or
+                `backup`.
             config: whose objects; the running-config's unless another is given.
         """
         if kind in SECTIONS:
             known = list(getattr(config or self.running, kind))
             # Only where it matters: the kernel is asked, at each key stroke.
             return known + [p for p in self._ports() if p not in known] if kind == "ethernet" else known
+        if kind == "mirrored":
+            running = config or self.running
+            return [*running.mirror_profile, *(v.name for v in running.virtual_server.values() if v.mirror_traffic)]
         if kind == "file":
             return self.files.names()
         if kind == "backup":

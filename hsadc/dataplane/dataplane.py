@@ -19,7 +19,7 @@ from hsadc.dataplane.haproxy_supervisor import HaproxyState, Supervisor
 from hsadc.dataplane.inventory import observe_inventory
 from hsadc.dataplane.link import LinkDriver
 from hsadc.dataplane.mirror import Mirror
-from hsadc.dataplane.mirror_counters import MirrorCounters
+from hsadc.dataplane.mirror_counters import DestinationCounters, MirrorCounters
 from hsadc.dataplane.neighbour import Neighbour, observe_neighbours
 from hsadc.dataplane.netlink import Address, Link, Netlink, Route
 from hsadc.dataplane.originals import Originals, kernel_identity
@@ -42,7 +42,6 @@ class Dataplane:
 
     Attributes:
         abilities: what this machine can.
-        path: how packets are copied, `bpf` or `portable`.
     """
 
     def __init__(self, state_dir: Path, path: str = "auto") -> None:
@@ -63,8 +62,8 @@ class Dataplane:
         with asking("start the dataplane"):
             self._originals = Originals(state_dir / "originals.json", kernel_identity())
             self.abilities = abilities()
-            self.path = choose_path(path, self.abilities)
-            self._mirror: Mirror | PortableMirror = Mirror() if self.path == "bpf" else PortableMirror()
+            bpf = choose_path(path, self.abilities) == "bpf"
+            self._mirror: Mirror | PortableMirror = Mirror() if bpf else PortableMirror()
         self._haproxy = HaproxyDriver(state_dir)
         self._supervisor = Supervisor(self._haproxy)
         self._intent = Intent()
@@ -144,6 +143,11 @@ class Dataplane:
         ]
 
     @property
+    def mirror_path(self) -> str:
+        """What copies packets: `bpf`, or `portable` where the kernel cannot."""
+        return self._mirror.path
+
+    @property
     def intent(self) -> Intent:
         """What is in force."""
         return self._intent
@@ -174,6 +178,15 @@ class Dataplane:
     def capture_lost(self) -> Mapping[str, int]:
         """Packets that passed a device too fast for the portable path and were not seen, by device; BPF programs see all."""
         return self._mirror.capture_lost() if isinstance(self._mirror, PortableMirror) else {}
+
+    def send_probe(self, interface: str, frame: bytes) -> DestinationCounters:
+        """Send a frame by a tunnel interface that is in force, as if it were a copy, and tell what was counted.
+
+        Raises:
+            ApplyError: it is not taken.
+        """
+        with asking(f"send a probe by {interface}"):
+            return self._mirror.send_probe(interface, frame)
 
     def clear_mirror_counters(self) -> None:
         """Set the mirror's counters to zero."""

@@ -18,9 +18,10 @@ from hsadc.dataplane.bpf.records import (
     decode_source_counters,
 )
 from hsadc.dataplane.helper import helpers
-from hsadc.dataplane.mirror_counters import MirrorCounters
+from hsadc.dataplane.mirror_counters import PROBES, DestinationCounters, MirrorCounters
 from hsadc.dataplane.netlink import Netlink
 from hsadc.dataplane.next_hop import Watcher
+from hsadc.dataplane.probe import send_into
 from hsadc.dataplane.profile import ProfileDriver
 from hsadc.dataplane.rule import PortMirrorDriver, RuleDriver
 from hsadc.dataplane.tap import TapDriver
@@ -41,6 +42,8 @@ class Mirror:
         port_mirrors: driver of devices' mirrors.
         taps: driver of taps.
     """
+
+    path = "bpf"
 
     def __init__(self) -> None:
         """Nothing is touched yet.
@@ -96,6 +99,22 @@ class Mirror:
             sources = {decode_index(key): decode_source_counters(v) for key, v in maps["source_counters"].items()}
             destinations = {decode_pair(key): decode_destination_counters(v) for key, v in maps["copy_counters"].items()}
         return MirrorCounters(sources, {(p, names[helper]): c for (p, helper), c in destinations.items() if helper in names})
+
+    def send_probe(self, interface: str, frame: bytes) -> DestinationCounters:
+        """Send a frame by a tunnel's interface as a copy that no source and no profile has made; see `send_into`.
+
+        Returns:
+            What has been counted meanwhile: other probes, too.
+
+        Raises:
+            ApplyError: there is no such tunnel, or the frame is not taken.
+        """
+        before = self._probes(interface)
+        send_into(interface, frame)
+        return self._probes(interface) - before
+
+    def _probes(self, interface: str) -> DestinationCounters:
+        return self.counters().destinations.get((PROBES, interface), DestinationCounters())
 
     def clear_counters(self) -> None:
         """Set all counters to zero."""

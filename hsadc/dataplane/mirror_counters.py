@@ -75,6 +75,10 @@ class DestinationCounters:
         """The sum of both, counter by counter."""
         return DestinationCounters(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
 
+    def __sub__(self, other: DestinationCounters) -> DestinationCounters:
+        """What was counted since `other`."""
+        return DestinationCounters(*(getattr(self, f.name) - getattr(other, f.name) for f in fields(self)))
+
     @property
     def dropped(self) -> int:
         """Copies that were to be sent and were not."""
@@ -88,6 +92,9 @@ class DestinationCounters:
 
 DROPS = ("no_route", "no_neighbour", "link_down", "loop_guard", "not_ip", "rate_limit", "oversize", "encapsulation")
 """The reasons why a copy is not sent."""
+
+PROBES = 0
+"""The number that stands for a profile where what was sent by hand is counted."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Hashable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address
 
 from hsadc.dataplane import next_hop
@@ -22,6 +22,7 @@ from hsadc.dataplane.bpf.records import (
 from hsadc.dataplane.helper import helpers, make_bridge, make_helper, remove
 from hsadc.dataplane.netlink import Netlink
 from hsadc.dataplane.next_hop import State
+from hsadc.dataplane.tunnel_history import Past, TunnelHistory
 from hsadc.errors import ApplyError
 from hsadc.intent.mirror import TunnelIntent
 from hsadc.wire.vxlan import PORT as VXLAN_PORT
@@ -42,6 +43,8 @@ class TunnelState:
         next_hop: the neighbour that they are handed to.
         mac: the neighbour's hardware address, when known.
         mtu_bytes: the largest outer packet that is sent.
+        cause: while it is down, the counter that copies are dropped under; `failed` when they are not even handed over.
+        past: what is remembered of it; None when nothing is.
     """
 
     state: str
@@ -50,11 +53,29 @@ class TunnelState:
     next_hop: IPv4Address | IPv6Address | None
     mac: str | None
     mtu_bytes: int
+    cause: str = ""
+    past: Past | None = None
 
 
 def broken(mtu_bytes: int, part: str) -> TunnelState:
     """The state of a tunnel interface of which somebody has removed a part."""
-    return TunnelState("down", f"its {part} is gone: it is made again within seconds", None, None, None, mtu_bytes)
+    return TunnelState("down", f"its {part} is gone: it is made again within seconds", None, None, None, mtu_bytes, "failed")
+
+
+def state_of(hop: next_hop.NextHop, mtu_bytes: int) -> TunnelState:
+    """How it stands with a tunnel whose packets go by a next hop.
+
+    Args:
+        hop: what the kernel says of it.
+        mtu_bytes: the largest outer packet, as configured.
+    """
+    mtu = min(mtu_bytes, hop.mtu_bytes or mtu_bytes)
+    way = hop.device or None, hop.address, hop.mac, mtu
+    if hop.state is not State.UP:
+        return TunnelState("down", hop.reason, *way, hop.state.name.lower())
+    if mtu < mtu_bytes:
+        return TunnelState("degraded", f"{hop.device} takes packets of {mtu} bytes, not {mtu_bytes}", *way)
+    return TunnelState("up", "", *way)
 
 
 class TunnelDriver:
@@ -65,6 +86,7 @@ class TunnelDriver:
     def __init__(self, objects: Objects) -> None:
         self._objects = objects
         self._verify_at = 0.0
+        self._history = TunnelHistory()
 
     def observe(self, wanted: Mapping[Hashable, TunnelIntent]) -> Mapping[Hashable, TunnelIntent]:
         """The tunnels in the map; one without its encapsulator is left out while it is wanted, so that it is made again."""
@@ -122,6 +144,7 @@ class TunnelDriver:
             netlink = self._objects.netlink
             self._objects.adopt()
             remove(netlink, old.interface)
+            self._history.keep(helpers(netlink))
             self._forget_others(netlink)
             self._objects.release()
 
@@ -135,7 +158,11 @@ class TunnelDriver:
         """
         with self._objects.lock:
             netlink, now = self._objects.netlink, time.monotonic()
-            hops = [self._resolve(ifindex, tunnel, netlink) for _, ifindex, tunnel in self._tunnels(netlink)]
+            hops = []
+            for interface, ifindex, tunnel in self._tunnels(netlink):
+                hops.append(self._resolve(ifindex, tunnel, netlink))
+                state = state_of(hops[-1], tunnel.mtu_bytes)
+                self._history.note(interface, state.state, state.reason)
             if now >= self._verify_at:
                 self._verify_at = now + next_hop.VERIFY_INTERVAL_S
                 for hop in hops:
@@ -155,16 +182,10 @@ class TunnelDriver:
             self._objects.adopt()
             ifindex, tunnel = {name: (i, tunnel) for name, i, tunnel in self._tunnels(netlink)}[interface]
             if not any(a.ifindex == ifindex and a.name == _ENCAP for a in clsact.attachments(netlink)):
-                return broken(tunnel.mtu_bytes, "encapsulator")
-            hop = _next_hop(netlink, tunnel)
-        mtu = min(tunnel.mtu_bytes, hop.mtu_bytes or tunnel.mtu_bytes)
-        if hop.state is not State.UP:
-            state, reason = "down", hop.reason
-        elif mtu < tunnel.mtu_bytes:
-            state, reason = "degraded", f"{hop.device} takes packets of {mtu} bytes, not {tunnel.mtu_bytes}"
-        else:
-            state, reason = "up", ""
-        return TunnelState(state, reason, hop.device or None, hop.address, hop.mac, mtu)
+                state = broken(tunnel.mtu_bytes, "encapsulator")
+                return replace(state, past=self._history.note(interface, state.state, state.reason))
+            state = state_of(_next_hop(netlink, tunnel), tunnel.mtu_bytes)
+            return replace(state, past=self._history.note(interface, state.state, state.reason))
 
     def _tunnels(self, netlink: Netlink) -> Iterator[tuple[str, int, Tunnel]]:
         """Interface, helper's index and record of each tunnel in the map."""

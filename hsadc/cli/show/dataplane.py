@@ -8,10 +8,17 @@ from typing import TYPE_CHECKING
 
 from hsadc.cli.show.shown import Shown, shown_table, timestamp
 from hsadc.cli.show.table import Columns, Row
+from hsadc.model.title import number_of
 
 if TYPE_CHECKING:
     from hsadc.cli.session import Session
     from hsadc.dataplane.neighbour import Neighbour
+
+
+_PATHS = {
+    "bpf": "BPF programs in the kernel copy packets",
+    "portable": "hsadc itself copies packets, for want of BPF",
+}
 
 
 def do_show_dataplane(session: Session) -> Shown:
@@ -29,8 +36,12 @@ def do_show_dataplane(session: Session) -> Shown:
             "restarts": haproxy.restarts if haproxy else None,
             "last_error": haproxy.last_error if haproxy else None,
         },
+        "mirror_path": dataplane.mirror_path if dataplane else None,
         "mirrored_servers": len(intent.rules) if intent else None,
+        "mirrored_interfaces": len(intent.port_mirrors) if intent else None,
+        "mirror_profiles": len(intent.profiles) if intent else None,
         "tunnels": len(intent.tunnels) if intent else None,
+        "tapped_devices": [tap.device for tap in intent.taps] if intent else [],
         "warnings": dataplane.warnings() if dataplane else [],
     }
     return Shown(data, _lines(data))
@@ -41,8 +52,11 @@ def _lines(data: Row) -> Iterator[str]:
         yield "Dataplane: none, configurations are kept but not applied"
         return
     haproxy = data["haproxy"]
-    yield f"Dataplane: BPF programs in the kernel copy packets, HAProxy carries the connections; Linux {data['kernel']}"
-    yield f"Mirror: {data['mirrored_servers']} virtual servers, {data['tunnels']} tunnels"
+    yield f"Dataplane: {_PATHS[data['mirror_path']]}, HAProxy carries the connections; Linux {data['kernel']}"
+    servers, ports = number_of(data["mirrored_servers"], "virtual server"), number_of(data["mirrored_interfaces"], "interface")
+    ways = f"{number_of(data['mirror_profiles'], 'profile')} to {number_of(data['tunnels'], 'tunnel')}"
+    yield f"Mirror: {servers} and {ports} by {ways}"
+    yield f"Packets are looked at on: {', '.join(data['tapped_devices']) or 'no device'}"
     if haproxy["pid"] is None:
         yield "HAProxy: not running"
     else:

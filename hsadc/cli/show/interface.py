@@ -29,12 +29,17 @@ def do_show_interface(session: Session, name: str | None = None) -> Shown:
 
 def _behind(row: Row) -> object:
     """What carries its packets: a Linux device, or a tunnel."""
-    return row["device"] or (f'gre "{row["tunnel"]}"' if row["tunnel"] else None)
+    return row["device"] or (f'{row["tunnel_kind"]} "{row["tunnel"]}"' if row["tunnel"] else None)
 
 
 def _addressed(row: Row) -> object:
     """What others reach it by; link-local addresses, which every device has, would only make the table wide."""
     return [*row["addresses"], *(a for a in row["ipv6_addresses"] if not a.ip.is_link_local)]
+
+
+def _mirror(row: Row) -> object:
+    """What its traffic is copied to."""
+    return f'profile "{row["mirror_profile"]}"' if row["mirror_profile"] else row["mirror_interface"]
 
 
 _COLUMNS: Columns = {
@@ -44,6 +49,7 @@ _COLUMNS: Columns = {
     "Link": "link",
     "MTU": "mtu_bytes",
     "IP address": _addressed,
+    "Mirror": _mirror,
     "Description": "description",
 }
 
@@ -74,10 +80,20 @@ def _tunnel(session: Session, interface: TunnelInterface) -> Row:
     for tunnel in dataplane.intent.tunnels if dataplane else ():
         if dataplane and tunnel.interface == interface.name:
             link, mtu = dataplane.tunnel_state(interface.name).state, tunnel.inner_mtu_bytes
-    return _row(interface, tunnel=interface.tunnel, link=link, mtu_bytes=mtu)
+    kind, name = (interface.tunnel.kind, interface.tunnel.name) if interface.tunnel else (None, None)
+    return _row(interface, tunnel_kind=kind, tunnel=name, link=link, mtu_bytes=mtu)
 
 
 def _row(interface: Any, **known: object) -> Row:
-    unknown = {"device": None, "tunnel": None, "link": None, "mtu_bytes": None, "addresses": (), "ipv6_addresses": ()}
+    unknown = {"device": None, "tunnel_kind": None, "tunnel": None, "link": None, "mtu_bytes": None}
+    addresses = {"addresses": (), "ipv6_addresses": ()}
+    target = getattr(interface, "mirror_traffic", None)
+    mirror = {
+        "mirror_interface": target.name if target and target.kind == "interface" else None,
+        "mirror_profile": target.name if target and target.kind == "profile" else None,
+        "mirror_access_list": target.access_list if target else None,
+        "mirror_direction": target.direction if target else None,
+    }
     admin = "down" if interface.shutdown else "up"
-    return {"name": interface.name, "admin": admin, **unknown, **known, "description": interface.description}
+    head = {"name": interface.name, "admin": admin}
+    return {**head, **unknown, **addresses, **known, **mirror, "description": interface.description}

@@ -31,6 +31,7 @@ def do_show_virtual_server(session: Session, name: str | None = None) -> Shown:
 
 
 def _virtual_server(v: VirtualServer, counters: Counters | None) -> Row:
+    mirror = v.mirror_traffic
     reason = reason_not_served(v) or (None if counters else "not served")
     return {
         "name": v.name,
@@ -41,7 +42,8 @@ def _virtual_server(v: VirtualServer, counters: Counters | None) -> Row:
         "state": "down" if reason else "up",
         "reason": reason,
         "server_pool": v.server_pool,
-        "mirror_interface": v.mirror_traffic,
+        "mirror_interface": mirror.name if mirror and mirror.kind == "interface" else None,
+        "mirror_profile": mirror.name if mirror and mirror.kind == "profile" else None,
         **_carried(counters),
     }
 
@@ -53,7 +55,7 @@ _VIRTUAL_SERVER: Columns = {
     "Address": lambda row: f"{row['address']}:{row['port']}" if row["address"] else None,
     "State": lambda row: f"{row['state']} ({row['reason']})" if row["reason"] else row["state"],
     "Pool": "server_pool",
-    "Mirror": "mirror_interface",
+    "Mirror": lambda row: f'profile "{row["mirror_profile"]}"' if row["mirror_profile"] else row["mirror_interface"],
     **_CARRIED,
 }
 

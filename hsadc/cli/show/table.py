@@ -34,6 +34,33 @@ def table(columns: Columns, rows: Iterable[Row], width: int = 0) -> Iterator[str
             yield "-" * (sum(widths) + 2 * (len(widths) - 1))
 
 
+def counters_table(keys: Columns, counters: Mapping[str, str], rows: Sequence[Row], width: int = 0) -> Iterator[str]:
+    """A table of counters that loses nothing: columns that are all 0 are left out, and those that do not fit follow below.
+
+    Args:
+        keys: the columns that say whose counters they are.
+        counters: head and key of each counter.
+        rows: as `table` has them.
+        width: cells that a line may take; 0 for any. A table has one column of counters at least.
+    """
+    left = {head: key for head, key in counters.items() if any(row[key] for row in rows)} or dict(list(counters.items())[:1])
+    first = True
+    while left:
+        number = next((n for n in range(len(left), 1, -1) if _fits({**keys, **_first(left, n)}, rows, width)), 1)
+        if not first:
+            yield ""
+        yield from table({**keys, **_first(left, number)}, rows, width)
+        left, first = dict(list(left.items())[number:]), False
+
+
+def _first(columns: Mapping[str, str], number: int) -> Mapping[str, str]:
+    return dict(list(columns.items())[:number])
+
+
+def _fits(columns: Columns, rows: Sequence[Row], width: int) -> bool:
+    return not width or max(map(width_of, table(columns, rows))) <= width
+
+
 def _text(value: object) -> str:
     if isinstance(value, list | tuple):
         value = " ".join(map(str, value))

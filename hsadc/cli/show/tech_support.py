@@ -12,12 +12,13 @@ from hsadc.cli.show.difference import do_show_difference_startup
 from hsadc.cli.show.interface import do_show_interface
 from hsadc.cli.show.log import do_show_logging
 from hsadc.cli.show.mirror import do_show_mirror_counters
+from hsadc.cli.show.mirror_session import do_show_mirror_session
 from hsadc.cli.show.online import do_show_admin, do_show_online
 from hsadc.cli.show.record import do_show_files, do_show_record, do_show_unconfirmed
 from hsadc.cli.show.route import do_show_ip_route
 from hsadc.cli.show.shown import Shown
 from hsadc.cli.show.slb import do_show_real_server, do_show_server_pool, do_show_virtual_server
-from hsadc.cli.show.tunnel import do_show_tunnel_gre
+from hsadc.cli.show.tunnel import do_show_tunnel_erspan, do_show_tunnel_gre, do_show_tunnel_vxlan
 from hsadc.cli.show.version import do_show_clock, do_show_version
 from hsadc.errors import HsadcError
 
@@ -38,6 +39,9 @@ PARTS: Mapping[str, Callable[[Session], Shown]] = {
     "slb virtual-server": do_show_virtual_server,
     "slb server-pool": do_show_server_pool,
     "slb real-server": do_show_real_server,
+    "tunnel erspan": do_show_tunnel_erspan,
+    "tunnel vxlan": do_show_tunnel_vxlan,
+    "mirror session": do_show_mirror_session,
     "mirror counters": do_show_mirror_counters,
     "running-config": do_show_running_config,
     "configuration difference": do_show_difference_startup,

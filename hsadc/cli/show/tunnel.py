@@ -1,72 +1,74 @@
-"""`show tunnel gre`."""
+"""`show tunnel gre`, `erspan`, `vxlan`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
-from hsadc.cli.show.mirror import tunnel_counters
+from hsadc.cli.show.destination import encapsulated, in_force, outer_line, standing, state_text, way_lines
+from hsadc.cli.show.mirror import destination_counters, drops
 from hsadc.cli.show.shown import Shown
 from hsadc.cli.show.table import Row
 from hsadc.errors import DanglingReference
 from hsadc.model.title import title
-from hsadc.model.tunnel import GreTunnel
+from hsadc.model.tunnel import TUNNELS, Tunnel
 
 if TYPE_CHECKING:
     from hsadc.cli.session import Session
 
-_DROPS = ("no_route", "no_neighbour", "oversize", "not_ip", "analyzer", "refused")
+_RENAMED = {"interface": "egress"}
+_SHOWN_APART = ("name", "description", "source", "destination", "interface")
 
 
 def do_show_tunnel_gre(session: Session, name: str | None = None) -> Shown:
     """GRE tunnels: what is configured, and for each interface bound to one how it stands."""
-    tunnels = session.device.running.gre_tunnel
+    return _show(session, "gre", name)
+
+
+def do_show_tunnel_erspan(session: Session, name: str | None = None) -> Shown:
+    """ERSPAN tunnels, as GRE tunnels."""
+    return _show(session, "erspan", name)
+
+
+def do_show_tunnel_vxlan(session: Session, name: str | None = None) -> Shown:
+    """VXLAN tunnels, as GRE tunnels."""
+    return _show(session, "vxlan", name)
+
+
+def _show(session: Session, kind: str, name: str | None) -> Shown:
+    section = TUNNELS[kind]
+    tunnels: Mapping[str, Tunnel] = getattr(session.device.running, section)
     if name is not None and name not in tunnels:
-        raise DanglingReference(title("gre_tunnel", name), "there is no such object")
-    rows = [_tunnel(session, t) for t in tunnels.values() if name in (None, t.name)]
-    return Shown({"tunnels": rows}, (line for row in rows for line in _lines(row)))
+        raise DanglingReference(title(section, name), "there is no such object")
+    rows = [_tunnel(session, kind, t) for t in tunnels.values() if name in (None, t.name)]
+    return Shown({"tunnels": rows}, (line for row in rows for line in _lines(section, row)))
 
 
-def _tunnel(session: Session, tunnel: GreTunnel) -> Row:
-    bound = [i.name for i in session.device.running.tunnel_interface.values() if i.tunnel == tunnel.name]
-    return {
-        "name": tunnel.name,
-        "type": "gre",
-        "source": tunnel.source,
-        "destination": tunnel.destination,
-        "egress": tunnel.interface,
-        "key": tunnel.key,
-        "description": tunnel.description,
-        "interfaces": [_interface(session, name) for name in bound],
-    }
+def _tunnel(session: Session, kind: str, tunnel: Tunnel) -> Row:
+    bound = [
+        i.name
+        for i in session.device.running.tunnel_interface.values()
+        if i.tunnel and (i.tunnel.kind, i.tunnel.name) == (kind, tunnel.name)
+    ]
+    settings = {_RENAMED.get(f.name, f.name): getattr(tunnel, f.name) for f in fields(tunnel)}
+    return {"type": kind, **settings, "interfaces": [_interface(session, name) for name in bound]}
 
 
 def _interface(session: Session, name: str) -> Row:
     """Its values are null while it is not in force."""
-    dataplane = session.device.dataplane
-    intent = next((t for t in dataplane.intent.tunnels if t.interface == name), None) if dataplane else None
-    state = dataplane.tunnel_state(name) if dataplane and intent else None
-    counters = dataplane.mirror_counters().tunnels.get(name) if dataplane and intent else None
-    return {
-        "name": name,
-        "state": state.state if state else None,
-        "reason": state.reason or None if state else None,
-        "outer_source": intent.source if intent else None,
-        "outer_destination": intent.destination if intent else None,
-        "mtu_bytes": state.mtu_bytes if state else None,
-        "device": state.egress if state else None,
-        "next_hop": (state.next_hop or (state.egress and intent.destination)) if state and intent else None,
-        "mac": state.mac if state else None,
-        "counters": tunnel_counters(counters) if counters else None,
-    }
+    dataplane, intent = session.device.dataplane, in_force(session, name)
+    counters = destination_counters(dataplane.mirror_counters().tunnel(name)) if dataplane and intent else None
+    return {"name": name, **encapsulated(intent), **standing(session, name), "counters": counters}
 
 
-def _lines(tunnel: Row) -> Iterator[str]:
-    yield title("gre_tunnel", tunnel["name"])
+def _lines(section: str, tunnel: Row) -> Iterator[str]:
+    yield title(section, tunnel["name"])
     yield f"  source {tunnel['source'] or 'not set'}, destination {tunnel['destination'] or 'not set'}"
     egress = f"by {tunnel['egress']}" if tunnel["egress"] else "as the routing table says"
-    key = "no key" if tunnel["key"] is None else f"key {tunnel['key']}"
-    yield f"  leaves {egress}, {key}"
+    settings = ", ".join(_setting(key, value) for key, value in tunnel.items() if _is_setting(key))
+    yield f"  leaves {egress}"
+    yield f"  {settings}"
     if tunnel["description"]:
         yield f"  description {tunnel['description']}"
     if not tunnel["interfaces"]:
@@ -74,16 +76,26 @@ def _lines(tunnel: Row) -> Iterator[str]:
     yield from (f"  {line}" for interface in tunnel["interfaces"] for line in _state(interface))
 
 
-def _state(interface: Row) -> Iterable[str]:
-    if interface["state"] is None:
-        yield f"interface {interface['name']}: not in force"
-        return
-    yield f"interface {interface['name']}: {interface['state']}" + (f" ({interface['reason']})" if interface["reason"] else "")
-    ends = f"{interface['outer_source']} > {interface['outer_destination']}"
-    yield f"  outer addresses {ends}, at most {interface['mtu_bytes']} bytes"
-    if interface["device"] is not None:
-        yield f"  next hop {interface['next_hop']} ({interface['mac'] or 'hardware address not known'}) by {interface['device']}"
+def _is_setting(key: str) -> bool:
+    return key not in ("type", "interfaces", "egress", *_SHOWN_APART)
+
+
+def _setting(key: str, value: object) -> str:
+    """As it is typed; what is off with `no` before it."""
+    words = key.replace("_", "-")
+    if isinstance(value, bool):
+        return words if value else f"no {words}"
+    return f"no {words}" if value is None else f"{words} {value}"
+
+
+def _state(interface: Row) -> Iterator[str]:
+    yield f"interface {interface['name']}: {state_text(interface)}"
+    if interface["kind"] is not None:
+        yield f"  {outer_line(interface)}"
+    yield from (f"  {line}" for line in way_lines(interface))
     if (counters := interface["counters"]) is not None:
-        drops = {reason: counters[f"{reason}_packets"] for reason in _DROPS}
-        lost = ", ".join(f"{n} {reason.replace('_', ' ')}" for reason, n in drops.items() if n)
-        yield f"  {counters['sent_packets']} packets, {counters['sent_bytes']} bytes sent; dropped: {lost or 'none'}"
+        lost = ", ".join(f"{number} {reason}" for reason, number in drops(counters))
+        sent = f"{counters['sent_packets']} packets, {counters['sent_bytes']} bytes sent"
+        yield f"  {counters['copies']} copies, {sent}; dropped: {lost or 'none'}"
+    if interface["last_error"]["time"]:
+        yield f"  last error {interface['last_error']['time']}: {interface['last_error']['reason']}"

@@ -14,26 +14,24 @@ _IPV4 = 1 << 128
 _Test = Callable[[int, int, _End, _End], bool]
 
 
-def compile_list(intent: AccessListIntent | None) -> Callable[[Packet], bool]:
-    """The function that tells whether a list permits a packet; no list permits all."""
-    if intent is None:
-        return lambda _: True
-    entries = [(rule.permit, _compile_rule(rule)) for rule in intent.rules]
+def compile_search(intent: AccessListIntent) -> Callable[[Packet], int | None]:
+    """The function that finds the entry which decides on a packet: its place in the list from 0; None when there is none."""
+    tests = list(enumerate(map(_compile_rule, intent.rules)))
 
-    def permits(packet: Packet) -> bool:
+    def find(packet: Packet) -> int | None:
         header = packet.header
         if header is None:
-            return False
+            return None
         ports = packet.ports or (-1, -1)
         family = _IPV4 if packet.ethertype == IPV4 else 0  # an IPv6 network has no IPv4 addresses, ::/0 neither
         source = family + int.from_bytes(header.source), ports[0]
         destination = family + int.from_bytes(header.destination), ports[1]
-        for permit, test in entries:
+        for place, test in tests:
             if test(header.protocol, packet.ethertype, source, destination):
-                return permit
-        return False
+                return place
+        return None
 
-    return permits
+    return find
 
 
 def _compile_rule(rule: AccessRule) -> _Test:

@@ -8,7 +8,8 @@ from hsadc.dataplane.mirror_counters import MirrorCounters
 from hsadc.dataplane.portable.packet import read
 from hsadc.dataplane.portable.selection import MATCHED, Decision, Intents, Selection
 from hsadc.dataplane.portable.sending import UP, Outgoing, Sender, Tunnel, TunnelStatus
-from hsadc.dataplane.portable.state import DestinationMemory, MirrorState, SourceTally, TunnelMemory
+from hsadc.dataplane.portable.state import DestinationMemory, DestinationTally, MirrorState, SourceTally, TunnelMemory
+from hsadc.intent.mirror import ProfileIntent
 
 _DECISIONS_KEPT = 65536
 
@@ -89,6 +90,16 @@ class MirrorCore:
             for name in destinations:
                 sent += self._senders[profile, name].send(packet, decision.flow_hash, now_ns)
         return sent
+
+    def probe(self, interface: str, frame: bytes, now_ns: int) -> tuple[list[Outgoing], DestinationTally]:
+        """What sends a frame by a tunnel's interface as a copy that no source and no profile has made, and where it is counted.
+
+        Raises:
+            KeyError: there is no such tunnel.
+        """
+        memory = DestinationMemory()
+        sender = Sender(ProfileIntent(0, (interface,)), self.tunnels[interface], memory)
+        return sender.send(read(frame, self.state.fragments), 0, now_ns), memory.tally
 
     def unsent(self, outgoing: Outgoing, reason: str) -> None:
         """Take back one of the packets that `process` returned: it was not sent after all, for this reason (a counter's name)."""

@@ -9,11 +9,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hsadc.dataplane import next_hop
-from hsadc.dataplane.mirror_counters import MirrorCounters
+from hsadc.dataplane.mirror_counters import DestinationCounters, MirrorCounters
 from hsadc.dataplane.netlink import Netlink
 from hsadc.dataplane.next_hop import Watcher
 from hsadc.dataplane.portable.copier import Copier, Core
@@ -23,6 +23,8 @@ from hsadc.dataplane.portable.path import NO_NEIGHBOUR, UP, Path, find_path
 from hsadc.dataplane.portable.table import Table
 from hsadc.dataplane.portable.tap_driver import TapDriver
 from hsadc.dataplane.tunnel import TunnelState
+from hsadc.dataplane.tunnel_history import TunnelHistory
+from hsadc.errors import ApplyError
 from hsadc.intent.mirror import AccessListIntent, PortMirrorIntent, ProfileIntent, RuleIntent, TunnelIntent
 
 
@@ -62,6 +64,8 @@ class PortableMirror:
         tunnels, access_lists, profiles, rules, port_mirrors, taps: the drivers, in the order of dependence.
     """
 
+    path = "portable"
+
     def __init__(self, make_core: MakeCore = make_core) -> None:
         """Nothing is seen or sent yet.
 
@@ -77,6 +81,7 @@ class PortableMirror:
         self._watcher: Watcher | None = None
         self._paths: dict[str, tuple[TunnelIntent, Path]] = {}
         self._verify_at = 0.0
+        self._history = TunnelHistory()
         self.tunnels: Table[TunnelIntent] = Table("tunnel", self._find_new_paths)
         self.access_lists: Table[AccessListIntent] = Table("access-list", self._renew)
         self.profiles: Table[ProfileIntent] = Table("mirror profile", self._renew, self._missing_to_profile)
@@ -107,16 +112,26 @@ class PortableMirror:
         with self._lock:
             tunnel = self.tunnels.observe({})[interface]
             path = find_path(self._netlink, tunnel)
-        mtu = min(tunnel.mtu_bytes, path.mtu_bytes or tunnel.mtu_bytes)
-        state, reason = ("up", "") if path.state == UP else ("down", path.reason)
-        if path.state == UP and mtu < tunnel.mtu_bytes:
-            state, reason = "degraded", f"{path.device} takes packets of {mtu} bytes, not {tunnel.mtu_bytes}"
-        address, mac = (None, None) if path.hop is None else (path.hop.address, path.hop.mac)
-        return TunnelState(state, reason, path.device, address, mac, mtu)
+        state = _state(path, tunnel.mtu_bytes)
+        return replace(state, past=self._history.note(interface, state.state, state.reason))
 
     def counters(self) -> MirrorCounters:
         """All counters, since their object was made or they were cleared."""
         return self._copier.counters()
+
+    def send_probe(self, interface: str, frame: bytes) -> DestinationCounters:
+        """Send a frame by a tunnel's interface as a copy that no source and no profile has made.
+
+        Returns:
+            What was counted.
+
+        Raises:
+            ApplyError: there is no such tunnel.
+        """
+        try:
+            return self._copier.probe(interface, frame)
+        except KeyError:
+            raise ApplyError(f"send a probe by {interface}", "there is no such tunnel") from None
 
     def clear_counters(self) -> None:
         """Set all counters to zero, those of lost packets, too."""
@@ -160,7 +175,10 @@ class PortableMirror:
 
     def _set_paths(self, paths: dict[str, tuple[TunnelIntent, Path]]) -> None:
         """Ask for next hops that are not known, and put what has changed into force."""
-        for _, path in paths.values():
+        self._history.keep(paths)
+        for interface, (tunnel, path) in paths.items():
+            state = _state(path, tunnel.mtu_bytes)
+            self._history.note(interface, state.state, state.reason)
             if path.state == NO_NEIGHBOUR and path.hop is not None:
                 next_hop.probe(self._netlink, path.hop)
         if _in_force(self._paths) == _in_force(paths):
@@ -205,6 +223,17 @@ class PortableMirror:
     def _missing_list(self, number: int) -> Iterator[str]:
         if number and number not in self.access_lists:
             yield f"access-list {number}"
+
+
+def _state(path: Path, mtu_bytes: int) -> TunnelState:
+    mtu = min(mtu_bytes, path.mtu_bytes or mtu_bytes)
+    address, mac = (None, None) if path.hop is None else (path.hop.address, path.hop.mac)
+    if path.state != UP:
+        return TunnelState("down", path.reason, path.device, address, mac, mtu, path.state)
+    if mtu < mtu_bytes:
+        reason = f"{path.device} takes packets of {mtu} bytes, not {mtu_bytes}"
+        return TunnelState("degraded", reason, path.device, address, mac, mtu)
+    return TunnelState("up", "", path.device, address, mac, mtu)
 
 
 def _in_force(paths: Mapping[str, tuple[TunnelIntent, Path]]) -> Mapping[str, object]:

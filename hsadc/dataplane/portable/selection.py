@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from hsadc.dataplane.portable.access import compile_list
+from hsadc.dataplane.portable.access import compile_search
 from hsadc.dataplane.portable.packet import GRE, MAPPED, UDP, Header, Packet, quoted
 from hsadc.intent.mirror import AccessListIntent, PortMirrorIntent, ProfileIntent, RuleIntent, TunnelIntent
 from hsadc.wire import vxlan
@@ -18,6 +18,7 @@ from hsadc.wire.flow import flow_hash, mix, rank, sampled
 
 FORWARD, BACKWARD = "forward", "backward"
 MATCHED = "matched"
+_FILTERED = "filtered"
 _BOTH = "bidirection"
 
 
@@ -35,6 +36,30 @@ class Step(NamedTuple):
     outcome: str
     profile: int
     destinations: tuple[str, ...]
+
+
+class Judgement(NamedTuple):
+    """What a source makes of a packet, and why.
+
+    Attributes:
+        source, outcome, profile, destinations: as a `Step` has them.
+        direction: `forward` or `backward`.
+        why: what filtered it: `direction` or `access_list` of the port mirror, `profile_direction` or `profile_access_list`;
+            empty otherwise.
+        entry: place of the port mirror's access list's entry that decided, from 0; None without list, or when none matched.
+        profile_entry: the same of the profile's access list.
+        shared: whether another source has handed it to the same profile already.
+    """
+
+    source: int
+    outcome: str
+    profile: int
+    destinations: tuple[str, ...]
+    direction: str
+    why: str = ""
+    entry: int | None = None
+    profile_entry: int | None = None
+    shared: bool = False
 
 
 class Decision(NamedTuple):
@@ -65,8 +90,7 @@ class Selection:
 
     def __init__(self, intents: Intents, is_up: Callable[[str], bool]) -> None:
         """`is_up` tells whether copies can be sent by a tunnel's interface now."""
-        lists = {intent.number: intent for intent in intents.access_lists}
-        self._permits = {number: compile_list(intent) for number, intent in lists.items()} | {0: compile_list(None)}
+        self._lists = {intent.number: (intent.rules, compile_search(intent)) for intent in intents.access_lists}
         self._profiles = {profile.number: profile for profile in intents.profiles}
         self._rules = {(packed(rule.address), rule.port, rule.protocol): rule for rule in intents.rules}
         self._port_mirrors = {mirror.device: mirror for mirror in intents.port_mirrors}
@@ -84,23 +108,22 @@ class Selection:
 
     def decide(self, packet: Packet, device: str, received: bool) -> Decision:
         """What becomes of a packet that a device received or sent."""
+        found = self.judge(packet, device, received)
+        return Decision(hash_of(packet), tuple(Step(j.source, j.outcome, j.profile, j.destinations) for j in found))
+
+    def judge(self, packet: Packet, device: str, received: bool) -> list[Judgement]:
+        """The same with the reasons: one for each source that takes the packet; the rule's is first."""
         hash_ = hash_of(packet)
-        steps = []
-        if (found := self._find_rule(packet)) is not None:
-            rule, direction = found
-            steps.append(self._step(rule.id, packet, hash_, rule.profile, direction))
+        found = []
+        if (match := self._find_rule(packet)) is not None:
+            rule, direction = match
+            found.append(self._judge(Judgement(rule.id, MATCHED, rule.profile, (), direction), packet, hash_))
         if (mirror := self._port_mirrors.get(device)) is not None:
-            direction = FORWARD if received else BACKWARD
-            if self._is_loop(packet):
-                step = Step(mirror.id, "loop_guard", mirror.profile, ())
-            elif mirror.direction not in (_BOTH, direction):
-                step = Step(mirror.id, "filtered", mirror.profile, ())
-            else:
-                step = self._step(mirror.id, packet, hash_, mirror.profile, direction, mirror.access_list)
-            if any(s.outcome == MATCHED and s.profile == step.profile for s in steps):
-                step = step._replace(destinations=())  # both sources take it: it goes to their profile once
-            steps.append(step)
-        return Decision(hash_, tuple(steps))
+            judgement = self._judge_port(mirror, FORWARD if received else BACKWARD, packet, hash_)
+            if any(j.outcome == MATCHED and j.profile == judgement.profile for j in found):
+                judgement = judgement._replace(destinations=(), shared=True)  # it goes to their profile once
+            found.append(judgement)
+        return found
 
     def _find_rule(self, packet: Packet) -> tuple[RuleIntent, str] | None:
         if packet.header is None or packet.ports is None:
@@ -112,14 +135,38 @@ class Selection:
             return rule, BACKWARD
         return None
 
-    def _step(self, source: int, packet: Packet, hash_: int, number: int, direction: str, access_list: int = 0) -> Step:
-        profile = self._profiles[number]
-        wanted = profile.direction in (_BOTH, direction)
-        if not wanted or not all(self._permits[n](packet) for n in (access_list, profile.access_list)):
-            return Step(source, "filtered", number, ())
+    def _judge_port(self, mirror: PortMirrorIntent, direction: str, packet: Packet, hash_: int) -> Judgement:
+        judgement = Judgement(mirror.id, MATCHED, mirror.profile, (), direction)
+        if self._is_loop(packet):
+            return judgement._replace(outcome="loop_guard")
+        if mirror.direction not in (_BOTH, direction):
+            return judgement._replace(outcome=_FILTERED, why="direction")
+        permitted, entry = self._permits(mirror.access_list, packet)
+        judgement = judgement._replace(entry=entry)
+        if not permitted:
+            return judgement._replace(outcome=_FILTERED, why="access_list")
+        return self._judge(judgement, packet, hash_)
+
+    def _judge(self, judgement: Judgement, packet: Packet, hash_: int) -> Judgement:
+        """What the profile says."""
+        profile = self._profiles[judgement.profile]
+        if profile.direction not in (_BOTH, judgement.direction):
+            return judgement._replace(outcome=_FILTERED, why="profile_direction")
+        permitted, entry = self._permits(profile.access_list, packet)
+        judgement = judgement._replace(profile_entry=entry)
+        if not permitted:
+            return judgement._replace(outcome=_FILTERED, why="profile_access_list")
         if profile.sample_flows > 1 and not sampled(hash_, profile.sample_flows):
-            return Step(source, "sampled_out", number, ())
-        return Step(source, MATCHED, number, choose(profile, hash_, self._is_up))
+            return judgement._replace(outcome="sampled_out")
+        return judgement._replace(destinations=choose(profile, hash_, self._is_up))
+
+    def _permits(self, number: int, packet: Packet) -> tuple[bool, int | None]:
+        """Whether an access list permits a packet, and by which entry."""
+        if not number:
+            return True, None
+        rules, find = self._lists[number]
+        place = find(packet)
+        return place is not None and rules[place].permit, place
 
     def _is_loop(self, packet: Packet) -> bool:
         if packet.header is None:

@@ -15,7 +15,7 @@ from hsadc.cli.commands import COMMANDS
 from hsadc.cli.log import RECENT
 from hsadc.cli.session import Session
 from hsadc.model.config import SECTIONS
-from tests.unit.config.memory import FULL, ROOT, MemoryDataplane, adc, configure
+from tests.unit.config.memory import FULL, MIRRORED, PORTS, ROOT, MemoryDataplane, adc, configure
 from tests.unit.syntax.test_nodes import everything
 
 KEYS = Path(__file__).parents[3] / "docs" / "json-keys.md"
@@ -27,6 +27,7 @@ SHOWN_BY_OTHERS = (
     "show configuration difference candidate",
     "show tech-support",
 )
+TEST = "test mirror 10.3.0.1 1000 10.0.0.1 8080 tcp send"
 COMMAND_LINES = {
     "show_running_config": "show running-config",
     "show_startup_config": "show startup-config",
@@ -41,10 +42,13 @@ COMMAND_LINES = {
     "show_interface": "show interface",
     "show_ip_route": "show ip route",
     "show_tunnel_gre": "show tunnel gre",
+    "show_tunnel_erspan": "show tunnel erspan",
+    "show_tunnel_vxlan": "show tunnel vxlan",
     "show_virtual_server": "show slb virtual-server",
     "show_server_pool": "show slb server-pool",
     "show_real_server": "show slb real-server",
     "show_mirror_counters": "show mirror counters",
+    "show_mirror_session": "show mirror session",
     "show_this": "show this",
     "show_online": "show online",
     "show_admin": "show admin",
@@ -288,18 +292,20 @@ class TestTunnels:
     CONFIGURED = (
         'tunnel gre "隧道"',
         "  source ethernet0/0, destination 10.9.0.2",
-        "  leaves by ethernet0/0, key 7",
+        "  leaves by ethernet0/0",
+        "  ttl 64, dscp 0, no dont-fragment, no mtu, oversize segment, receiver generic, payload ip, key 7, no sequence, no checksum",
         "  description to the analyzer",
     )
     SPARE = (
         'tunnel gre "spare"',
         "  source not set, destination not set",
-        "  leaves as the routing table says, no key",
+        "  leaves as the routing table says",
+        "  ttl 64, dscp 0, no dont-fragment, no mtu, oversize segment, receiver generic, payload ip, no key, no sequence, no checksum",
         "  no interface is bound to it",
     )
 
     def test_without_a_dataplane(self, kept):
-        assert show(kept, "tunnel gre") == [*self.CONFIGURED, "  interface tunnel1: not in force", *self.SPARE]
+        assert show(kept, "tunnel gre") == [*self.CONFIGURED, "  interface tunnel1: down (it is not in force)", *self.SPARE]
 
     def test_one(self, kept):
         assert show(kept, "tunnel gre spare") == [*self.SPARE]
@@ -309,15 +315,18 @@ class TestTunnels:
         assert show(served, "tunnel gre 隧道") == [
             *self.CONFIGURED,
             "  interface tunnel1: up",
-            "    outer addresses 10.0.0.1 > 10.9.0.2, at most 1500 bytes",
+            "    gre 10.0.0.1 > 10.9.0.2, IP packets, key 7, TTL 64",
             "    next hop 10.0.0.254 (02:00:00:00:00:fe) by eth0",
-            "    90 packets, 60000 bytes sent; dropped: 9 oversize",
+            "    path takes 1500 bytes: packets up to 1472 bytes are copied unchanged, larger ones: "
+            "TCP is sent in smaller segments, others are dropped",
+            "    99 copies, 90 packets, 60000 bytes sent; dropped: 9 oversize",
         ]
 
     def test_an_analyzer_that_cannot_be_reached(self, served):
         served.dataplane.unreachable = {"tunnel1"}
         lines = show(served, "tunnel gre 隧道")
         assert "  interface tunnel1: down (no route)" in lines
+        assert "    last error 2026-11-23T12:00:00Z: no route" in lines
         assert not any("next hop" in line for line in lines)
 
 
@@ -356,29 +365,6 @@ class TestLoadBalancing:
         assert refused(device, f"slb {kind} x") == (f'% Error: slb {kind} "x": there is no such object',)
 
 
-class TestMirror:
-    def test_without_a_dataplane(self, kept):
-        assert show(kept, "mirror counters") == ["The dataplane is off: nothing is mirrored."]
-        assert Session(kept).run("clear mirror counters").ok
-
-    def test_nothing_is_mirrored(self, tmp_path):
-        assert show(adc(tmp_path, MemoryDataplane()), "mirror counters") == ["Nothing is mirrored."]
-
-    def test_the_counters(self, served):
-        lines = show(served, "mirror counters")
-        rules, tunnels = lines[: lines.index("")], lines[lines.index("") + 1 :]
-        assert cells(rules, "Virtual server") == ["网站"]
-        assert cells(rules, "Matched") == ["100"]
-        assert cells(rules, "Copied") == ["99"]
-        assert cells(tunnels, "Interface") == ["tunnel1"]
-        assert cells(tunnels, "Sent") == ["90"]
-        assert cells(tunnels, "Oversize") == ["9"]
-
-    def test_they_are_cleared(self, served):
-        assert Session(served).run("clear mirror counters").ok
-        assert served.dataplane.cleared == 1
-
-
 def keys(data, path=""):
     """Each key of the data, with the keys that lead there; `[]` stands for the entries of a list, `*` for names."""
     if isinstance(data, list):
@@ -396,13 +382,15 @@ class TestJson:
             configure(device, text)
             assert isinstance(json.loads("\n".join(show(device, f"{line.removeprefix('show ')} | json"))), dict)
 
-    def test_the_keys_stay_as_they_are(self, served):
+    def test_the_keys_stay_as_they_are(self, tmp_path):
         RECENT.handle(logging.makeLogRecord({"name": "hsadc", "msg": "a record"}))
-        session = configuring(served)
+        device = adc(tmp_path, MemoryDataplane(*PORTS))
+        configure(device, FULL + MIRRORED)
+        session = configuring(device)
         for line in ("save one", "hostname two", "save two", "copy running-config a.cfg", "commit confirmed 5", "hostname three"):
             assert session.run(line).ok
         lines = []
-        for line in (line for line in COMMAND_LINES.values() if line not in SHOWN_BY_OTHERS):
+        for line in (*(line for line in COMMAND_LINES.values() if line not in SHOWN_BY_OTHERS), TEST):
             shown = json.loads("\n".join(session.run(f"{line} | json").lines))
             lines += ["", f"    {line}", *(f"      {key.removeprefix('.')}" for key in sorted(keys(shown)))]
         text = KEYS.read_text()

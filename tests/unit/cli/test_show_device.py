@@ -109,7 +109,7 @@ class TestDataplane:
     def test_in_force(self, served):
         served.dataplane.unreachable = {"tunnel1"}
         shown = lines(Session(served), "show dataplane")
-        assert "Mirror: 1 virtual servers, 1 tunnels" in shown
+        assert "Mirror: 1 virtual server and 0 interfaces by 1 profile to 1 tunnel" in shown
         assert "HAProxy was started again 2 times; last error: exit status 139" in shown
         assert shown[-1] == "Warning: interface tunnel1: 10.9.0.2 cannot be reached now: no route"
 

@@ -13,15 +13,15 @@ from hsadc.config.change import Change
 from hsadc.config.commit import Device as Adc
 from hsadc.config.commit import MakeChange
 from hsadc.config.lock import Author
-from hsadc.dataplane.bpf.records import RuleCounters, TunnelCounters
 from hsadc.dataplane.capture import Packet
 from hsadc.dataplane.haproxy_statistics import Counters, VirtualServerStatistics
 from hsadc.dataplane.haproxy_supervisor import HaproxyState
-from hsadc.dataplane.mirror import MirrorCounters
+from hsadc.dataplane.mirror_counters import DestinationCounters, MirrorCounters, SourceCounters
 from hsadc.dataplane.neighbour import Neighbour
 from hsadc.dataplane.netlink import Address, Link, Route
 from hsadc.dataplane.reconcile import Outcome, reconcile
 from hsadc.dataplane.tunnel import TunnelState
+from hsadc.dataplane.tunnel_history import Past, Trouble
 from hsadc.errors import ConfigError
 from hsadc.intent.compile import Intent
 from hsadc.intent.inventory import Device, Inventory
@@ -31,6 +31,8 @@ from hsadc.syntax.grammar import load_grammar
 from hsadc.syntax.load import apply_line
 
 COUNTED = Counters("OPEN", 1, 20, 3, 300, 4000, 50000, 0, 0, 0)
+SEEN = SourceCounters(seen=120, filtered=15, sampled_out=5, matched_packets=100, matched_bytes=64000, copied=99, failed=1)
+COPIED = DestinationCounters(copies=99, sent_packets=90, sent_bytes=60000, oversize=9)
 REAL = Counters("UP", 1, 10, 2, 150, 2000, 25000, 0, 0, 0)
 
 
@@ -94,6 +96,8 @@ class MemoryDataplane:
         fail_at: the step that fails (from 0) of the next `apply`; None lets it succeed. Undoing never fails.
         steps: how many steps were tried since `apply` began.
         unreachable: tunnel interfaces whose analyzer does not answer.
+        probes: interface and frame of what was sent by hand.
+        probed: its counters.
         before_apply: called as `apply` begins.
     """
 
@@ -106,6 +110,8 @@ class MemoryDataplane:
         self.before_apply: Callable[[], object] = lambda: None
         self.stopped = False
         self.cleared = 0
+        self.probes: list[tuple[str, bytes]] = []
+        self.probed: dict[str, DestinationCounters] = {}
         self.traffic: list[list[Packet]] = []
         self.captures: list[MemoryCapture] = []
         self._intent = Intent()
@@ -142,11 +148,15 @@ class MemoryDataplane:
 
     def warnings(self) -> list[str]:
         down = (t for t in self._intent.tunnels if t.interface in self.unreachable)
-        return [f"interface {t.interface}: {t.destination} cannot be reached now: no route" for t in down]
+        return [
+            f"interface {t.interface}: {t.encapsulation.destination or t.egress} cannot be reached now: no route" for t in down
+        ]
 
     @property
     def intent(self) -> Intent:
         return self._intent
+
+    mirror_path = "bpf"
 
     def network(self) -> tuple[tuple[Link, ...], tuple[Address, ...], tuple[Route, ...]]:
         indices = {d.name: n for n, d in enumerate(self.machine.devices, 2)}
@@ -161,16 +171,32 @@ class MemoryDataplane:
     def tunnel_state(self, interface: str) -> TunnelState:
         tunnel = next(t for t in self._intent.tunnels if t.interface == interface)
         if interface in self.unreachable:
-            return TunnelState("down", "no route", None, None, None, tunnel.mtu_bytes)
-        return TunnelState("up", "", tunnel.egress, IPv4Address("10.0.0.254"), "02:00:00:00:00:fe", tunnel.mtu_bytes)
+            past = Past("down", "no route", NOON, Trouble(NOON, "no route"))
+            return TunnelState("down", "no route", None, None, None, tunnel.mtu_bytes, "no_route", past)
+        past = Past("up", "", NOON)
+        if tunnel.encapsulation.kind == "none":
+            return TunnelState("up", "", tunnel.egress, None, None, tunnel.mtu_bytes, past=past)
+        hop = IPv4Address("10.0.0.254"), "02:00:00:00:00:fe"
+        return TunnelState("up", "", tunnel.egress or "eth0", *hop, tunnel.mtu_bytes, past=past)
 
     def capture(self, device: str, expression: str, within: str = "") -> MemoryCapture:
         self.captures.append(MemoryCapture(device, expression, within, self.traffic))
         return self.captures[-1]
 
     def mirror_counters(self) -> MirrorCounters:
-        rules = {r.id: RuleCounters(100, 64000, 99, 1) for r in self._intent.rules}
-        return MirrorCounters(rules, {t.interface: TunnelCounters(90, 60000, oversize=9) for t in self._intent.tunnels})
+        sources = {source.id: SEEN for source in (*self._intent.rules, *self._intent.port_mirrors)}
+        copied = {(p.number, name): COPIED for p in self._intent.profiles for name in p.destinations}
+        probed = {(0, name): count for name, count in self.probed.items()}
+        return MirrorCounters(sources, copied | {(0, t.interface): DestinationCounters() for t in self._intent.tunnels} | probed)
+
+    def send_probe(self, interface: str, frame: bytes) -> DestinationCounters:
+        self.probes.append((interface, frame))
+        if interface in self.unreachable:
+            counted = DestinationCounters(copies=1, no_route=1)
+        else:
+            counted = DestinationCounters(copies=1, sent_packets=1, sent_bytes=len(frame))
+        self.probed[interface] = self.probed.get(interface, DestinationCounters()) + counted
+        return counted
 
     def clear_mirror_counters(self) -> None:
         self.cleared += 1
@@ -316,5 +342,70 @@ slb virtual-server "off" type tcp id 2
 exit
 """
 """Something of everything, on a machine with two ports."""
+
+MIRRORED = """
+interface ethernet0/2
+  ip address 10.2.0.1/24
+exit
+tunnel erspan "zeek"
+  source interface ethernet0/0
+  destination 10.9.0.3
+  version 3
+  session-id 10
+  oversize fragment
+exit
+tunnel vxlan "cloud"
+  source interface ethernet0/0
+  destination 10.9.0.4
+  vni 42
+  oversize truncate
+exit
+interface tunnel3
+  tunnel erspan "zeek"
+exit
+interface tunnel4
+  tunnel vxlan "cloud"
+exit
+access-list "web"
+  deny tcp any any eq 22
+  permit tcp any 10.0.0.0/8
+exit
+mirror-profile "soc"
+  destination interface tunnel3
+  destination interface tunnel4
+  distribute flow-hash
+  sampling packet 10
+  rate-limit 1000 pps
+  access-list "web"
+exit
+mirror-profile "one in a million"
+  destination interface tunnel4
+  direction forward
+  sampling flow 1000000
+  truncate 128
+exit
+mirror-profile "raw"
+  destination interface ethernet0/2
+  destination interface tunnel3
+exit
+interface ethernet0/1
+  mirror-traffic profile "soc" access-list "web" direction forward
+exit
+slb virtual-server "second" type tcp id 3
+  server-pool "p"
+  auto-snat
+  ip 10.0.0.1 port 8080
+  mirror-traffic profile "raw"
+exit
+slb virtual-server "third" type tcp id 4
+  server-pool "p"
+  auto-snat
+  ip 10.0.0.1 port 8081
+  mirror-traffic profile "one in a million"
+exit
+"""
+"""More of the mirror, on top of FULL, on a machine with three ports."""
+
+PORTS = (Device("eth0"), Device("eth1"), Device("eth2"))
 
 UPLINK = IPv4Interface("10.0.0.1/24")
