@@ -13,7 +13,8 @@ class Tunnel:
     Attributes:
         name: as the operator wrote it.
         description: free text for people.
-        source: outer source: an interface's name (its first address of the destination's family) or an address; None while not set.
+        source: outer source: an interface's name (its first address of the destination's family) or an address; None while not
+            set.
         destination: outer destination, the analyzer; None while not set.
         interface: the interface that the encapsulated packets leave by; None asks the routing table.
         ttl: outer time to live or hop limit, 1 to 255.
@@ -22,8 +23,8 @@ class Tunnel:
         mtu: bytes of the largest outer packet, 576 to 9216; None takes what the path has.
         oversize: what happens to a copy that does not fit: `segment` (TCP is cut into smaller segments, the rest dropped),
             `fragment` (the outer packet is), `truncate` (the copy's end is left out) or `drop`.
-        receiver: what decodes the copies: `suricata`, `zeek`, `snort3`, `arkime`, `tshark` or `generic`; a commit warns of what it
-            cannot decode.
+        receiver: what decodes the copies: `suricata`, `zeek`, `snort3`, `arkime`, `tshark` or `generic`; a commit warns of what
+            it cannot decode.
     """
 
     name: str

@@ -2,13 +2,14 @@
 
 Lark decides what may follow what, but is not run per line, and not at every start: what is derived here is kept by `tables`.
 
-    tables    {"patterns": {terminal: [pattern, priority]}, "lists": {terminal: {word: help}}, "states": [state, ...], "modes": {mode: number}}
+    tables    {"patterns": {terminal: [pattern, priority]}, "lists": {terminal: {word: help}},
+               "states": [state, ...], "modes": {mode: number}}
     state     [form, [arc, ...], in text]                         form is None where the line may not end
     arc       [keyword or terminal, help, placeholder, @live, number]
     form      [rule, negated, [slot, ...]]                        a slot is the number of a value in the line, a form, or None
 
-States are numbered in the order of `states`, each after all that may follow it. What is equal stands there once: after `permit tcp`
-follows the same as after `deny 47`.
+States are numbered in the order of `states`, each after all that may follow it. What is equal stands there once: after
+`permit tcp` follows the same as after `deny 47`.
 """
 
 from __future__ import annotations

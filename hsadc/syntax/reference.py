@@ -27,8 +27,9 @@ _INTRODUCTION = """\
 Made from the grammar by `make docs`; `?` shows the same on the device.
 
 Keywords may be as short as is unique, in any case of letters. `[ ]` may be left out, of `{ | }` one is chosen. `A.B.C.D` is an
-IPv4 address, `X:X::X:X` an IPv6 address, `/M` a prefix length, `<1-10>` a number, `WORD` a name, bare or in double quotes, `LINE` text up to the end of the line. `no` takes a
-setting back to its default. `exit` leaves a mode, `end` returns to exec mode, whose commands work in every mode.
+IPv4 address, `X:X::X:X` an IPv6 address, `/M` a prefix length, `<1-10>` a number, `WORD` a name, bare or in double quotes,
+`LINE` text up to the end of the line. `no` takes a setting back to its default. `exit` leaves a mode, `end` returns to exec
+mode, whose commands work in every mode.
 """
 
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network, ip_interface
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from hsadc.errors import BadValue
 from hsadc.model.access_list import PortRange
@@ -24,8 +24,6 @@ REST_OF_LINE = -2
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
-A = TypeVar("A", IPv4Interface, IPv6Interface)
-
 _RANGE = re.compile(r"<(\d+)-(\d+)>")
 _STEM = re.compile(r"[a-z]{3,}(?=\\d|\(\?:\[)")
 
@@ -128,6 +126,7 @@ class Address(Terminal):
     def __init__(self, name: str, pattern: str, priority: int, placeholder: str, live: str) -> None:
         super().__init__(name, pattern, priority, placeholder, live)
         self._kinds = _ADDRESSES[name]
+        self._written = () if name in _READ_ONLY else self._kinds
 
     def parse(self, word: str) -> Any:
         """As in Terminal."""
@@ -135,20 +134,14 @@ class Address(Terminal):
             value = self._kinds[-1 if ":" in word else 0](word)
         except ValueError as e:
             raise BadValue(_address_error(word, e)) from None
-        return _with_prefix(value) if isinstance(value, IPv4Interface | IPv6Interface) else value
+        if isinstance(value, IPv4Interface | IPv6Interface):
+            _check_prefix(value)
+        return value
 
     def render(self, value: Any) -> str | None:
         """As in Terminal."""
         # IPv4Interface is an IPv4Address by inheritance: types must be equal.
-        return str(value) if type(value) in self._kinds else None
-
-
-class OneAddress(Address):
-    """An address that stands for the network of it alone, and is written as that."""
-
-    def render(self, value: Any) -> str | None:
-        """As in Terminal."""
-        return None
+        return str(value) if type(value) in self._written else None
 
 
 _ADDRESSES: Mapping[str, Sequence[type]] = {
@@ -163,13 +156,15 @@ _ADDRESSES: Mapping[str, Sequence[type]] = {
 }
 """What addresses are; where they may be of both families, IPv4's class and IPv6's."""
 
+_READ_ONLY = ("END_HOST",)
+"""Of these, what is written in another way: `host A` as the network of the one address."""
+
 _TEXTS: Mapping[str, type[Terminal]] = {"WORD": Name, "LINE": Text}
 
 
 def make_terminal(name: str, pattern: str, priority: int, placeholder: str, live: str) -> Terminal:
     """The value behind a terminal of the grammar, whose regular expression matches a whole word of this kind."""
-    address = OneAddress if name == "END_HOST" else Address
-    kind = Number if _RANGE.fullmatch(placeholder) else address if name in _ADDRESSES else _TEXTS.get(placeholder, Terminal)
+    kind = Number if _RANGE.fullmatch(placeholder) else Address if name in _ADDRESSES else _TEXTS.get(placeholder, Terminal)
     return kind(name, pattern, priority, placeholder, live)
 
 
@@ -179,10 +174,9 @@ def _address_error(word: str, error: ValueError) -> str:
     return f"{word} is not valid: {error}"
 
 
-def _with_prefix(address: A) -> A:
+def _check_prefix(address: IPv4Interface | IPv6Interface) -> None:
     if address.network.prefixlen == 0:
         raise BadValue(f"{address} has no network, the prefix length of an interface is 1 to {address.max_prefixlen}")
-    return address
 
 
 def _printable(text: str) -> str:
@@ -207,7 +201,9 @@ _CHECKS: Mapping[str, Callable[[str], None]] = {"HASH": _check_hash, "SSH_KEY": 
 
 
 def _address_mask(address: IPv4Address, mask: IPv4Address) -> IPv4Interface:
-    return _with_prefix(IPv4Interface(f"{address}/{_prefix_length(mask)}"))
+    interface = IPv4Interface(f"{address}/{_prefix_length(mask)}")
+    _check_prefix(interface)
+    return interface
 
 
 def _new_password(text: str) -> str:

@@ -49,6 +49,9 @@ exit
 """
 
 
+NO_MIRROR = "slb virtual-server v\nno mirror-traffic"
+
+
 def config(text, base=None):
     found = load(grammar, text, base)
     assert found.mistakes == ()
@@ -89,7 +92,115 @@ def wrong(text):
             'tunnel gre "t": its destination 224.0.0.1 is not the address of a single other host',
         ),
         ('tunnel gre "t"\ndestination 10.0.0.1', 'tunnel gre "t": its destination 10.0.0.1 is an address of this device'),
-        ("interface tunnel1\nno tunnel gre", 'slb virtual-server "v": its mirror\'s interface tunnel1 is not bound to a tunnel'),
+        ("interface tunnel1\nno tunnel", 'slb virtual-server "v": its mirror\'s interface tunnel1 is not bound to a tunnel'),
+        ('interface tunnel2\ntunnel vxlan "t"', 'interface tunnel2: tunnel vxlan "t" does not exist'),
+        ('interface tunnel2\ntunnel erspan "t"', 'interface tunnel2: tunnel erspan "t" does not exist'),
+        (
+            "tunnel vxlan x\nsource 10.0.0.1\ndestination 10.9.0.2\nexit\ninterface tunnel2\ntunnel vxlan x",
+            'tunnel vxlan "x": it has no vni, and interface tunnel2 sends through it',
+        ),
+        (
+            "tunnel erspan x\nsource 10.0.0.1\nexit\ninterface tunnel2\ntunnel erspan x",
+            'tunnel erspan "x": it has no destination, and interface tunnel2 sends through it',
+        ),
+        *(
+            (
+                f'tunnel gre "t"\nsource interface ethernet0/0\ndestination {address}',
+                f'tunnel gre "t": its destination {address} is not the address of a single other host',
+            )
+            for address in ("0.0.0.0", "255.255.255.255", "127.0.0.1", "::", "::1", "ff02::1", "::ffff:a09:2")
+        ),
+        (
+            "interface ethernet0/1\nipv6 address 2001:db8::1/64\nexit\ntunnel vxlan x\ndestination 2001:db8::1",
+            'tunnel vxlan "x": its destination 2001:db8::1 is an address of this device',
+        ),
+        (
+            'tunnel gre "t"\nsource 10.0.0.1\ndestination 2001:db8::9',
+            'tunnel gre "t": its source 10.0.0.1 is IPv4 and its destination 2001:db8::9 is not, give both of one family',
+        ),
+        (
+            "tunnel erspan x\nsource 2001:db8::9\ndestination 10.9.0.2",
+            'tunnel erspan "x": its source 2001:db8::9 is IPv6 and its destination 10.9.0.2 is not, give both of one family',
+        ),
+        (
+            'tunnel gre "t"\noversize fragment\ndont-fragment',
+            'tunnel gre "t": oversize fragment sends fragments, and dont-fragment forbids them: take one of the two',
+        ),
+        ("mirror-profile p\naccess-list l", 'mirror-profile "p": access-list "l" does not exist'),
+        ("mirror-profile p\ndestination interface t9", 'mirror-profile "p": interface tunnel9 does not exist'),
+        ('slb virtual-server "v"\nmirror-traffic profile p', 'slb virtual-server "v": mirror-profile "p" does not exist'),
+        ("interface ethernet0/1\nmirror-traffic profile p", 'interface ethernet0/1: mirror-profile "p" does not exist'),
+        ("interface ethernet0/1\nmirror-traffic interface t9", "interface ethernet0/1: interface tunnel9 does not exist"),
+        (
+            "interface ethernet0/1\nmirror-traffic interface t1 access-list l",
+            'interface ethernet0/1: access-list "l" does not exist',
+        ),
+        (
+            "interface tunnel2\nexit\ninterface ethernet0/1\nmirror-traffic interface t2",
+            "interface ethernet0/1: its mirror's interface tunnel2 is not bound to a tunnel",
+        ),
+        (
+            'mirror-profile p\nexit\nslb virtual-server "v"\nmirror-traffic profile p',
+            'mirror-profile "p": it has no destination, and slb virtual-server "v" is mirrored to it',
+        ),
+        (
+            "mirror-profile p\nexit\ninterface ethernet0/1\nmirror-traffic profile p",
+            'mirror-profile "p": it has no destination, and interface ethernet0/1 is mirrored to it',
+        ),
+        (
+            (
+                "interface tunnel2\nmirror-profile p\ndestination interface t2\n"
+                "destination interface e0/2\nexit\ninterface ethernet0/1\nmirror-traffic profile p"
+            ),
+            'mirror-profile "p": its destination interface tunnel2 is not bound to a tunnel',
+        ),
+        (
+            "mirror-profile p\n" + "\n".join(f"destination interface e0/{n}" for n in range(9)),
+            'mirror-profile "p": it has 9 destinations, at most 8 are possible',
+        ),
+        *(
+            (
+                f"mirror-profile p\ndestination interface e0/2\nexit\n{user}",
+                (
+                    'interface ethernet0/2: it is mirrored, and mirror-profile "p" sends copies out of it, which would be copied '
+                    "again"
+                ),
+            )
+            for user in (
+                "interface ethernet0/2\nmirror-traffic profile p",
+                "interface ethernet0/1\nmirror-traffic profile p\ninterface ethernet0/2\nmirror-traffic interface t1",
+                "interface ethernet0/2\nmirror-traffic interface t1\nslb virtual-server v\nmirror-traffic profile p",
+            )
+        ),
+        (
+            "access-list l\n" + "\n".join(f"permit {n} any any" for n in range(65)),
+            'access-list "l": it has 65 entries, at most 64 are possible',
+        ),
+        (
+            "access-list l\npermit tcp 10.0.0.1 2001:db8::/32",
+            (
+                'access-list "l": permit tcp 10.0.0.1/32 2001:db8::/32: one end is IPv4 and the other IPv6, they must be of one '
+                "family"
+            ),
+        ),
+        *(
+            (
+                f"access-list l\ndeny {protocol} {ends}",
+                f'access-list "l": deny {protocol} {ends}: {protocol} has no ports, say tcp or udp',
+            )
+            for protocol, ends in (("ip", "any any eq 80"), ("icmp", "any eq 1 any"), ("47", "any any range 1 2"))
+        ),
+        *(
+            (f"interface ethernet0/1\nipv6 address {address}", f"interface ethernet0/1: {address} is not a host's address")
+            for address in ("::1/128", "ff02::1/64", "::/1", "::ffff:a00:1/128")
+        ),
+        (
+            "interface ethernet0/1\nipv6 address 2001:db8::/64",
+            (
+                "interface ethernet0/1: 2001:db8::/64 is not a host's address, the first one of 2001:db8::/64 is that of all its "
+                "routers"
+            ),
+        ),
         ("slb virtual-server w type http id 1", 'slb virtual-server "w": id 1 is slb virtual-server "v" already'),
         (
             "slb virtual-server w type http id 2\nip 10.0.0.1 port 80",
@@ -131,6 +242,13 @@ def test_what_is_right():
     assert wrong("") == []
     assert wrong("interface ethernet0/1\nip address 10.1.0.0/31") == []
     assert wrong("ip route 0.0.0.0/0 10.0.0.2\nip route 0.0.0.0/0 10.0.0.3 distance 2") == []
+    assert wrong('tunnel gre "t"\nsource interface ethernet0/0\ndestination 2001:db8::9\ndont-fragment\noversize fragment') == []
+    assert wrong('tunnel gre "t"\nno destination\ndont-fragment\noversize fragment\ninterface t1\nno tunnel\n' + NO_MIRROR) == []
+    assert wrong("tunnel vxlan x\nsource 10.0.0.1\ndestination 10.9.0.2\nvni 0\ninterface tunnel2\ntunnel vxlan x") == []
+    assert wrong("mirror-profile p") == []
+    assert wrong("interface tunnel2\nmirror-profile p\ndestination interface t2") == []
+    assert wrong("access-list l\npermit 6 any any eq 80\npermit 17 any eq 1 any\npermit udp 2001:db8::1 eq 53 any") == []
+    assert wrong("interface ethernet0/1\nipv6 address fe80::1/10\nipv6 address 2001:db8::/127") == []
     # An interface without addresses has what the system gives it: only the device knows.
     assert wrong('interface ethernet0/1\nexit\nslb virtual-server "v"\nip 10.0.0.2 port 80') == []
 
@@ -150,6 +268,48 @@ def test_what_is_in_use_cannot_be_deleted(line, message):
     assert [str(e) for _, _, e in validate(Change(before, config(line, before)))] == [message]
 
 
+MIRRORED = """
+access-list "l"
+exit
+tunnel vxlan "x"
+  source 10.0.0.1
+  destination 10.9.0.3
+  vni 7
+exit
+interface tunnel2
+  tunnel vxlan "x"
+exit
+mirror-profile "p"
+  destination interface tunnel2
+  access-list "l"
+exit
+interface ethernet0/1
+  mirror-traffic profile "p" access-list "m"
+exit
+access-list "m"
+exit
+interface ethernet0/2
+  mirror-traffic interface tunnel1
+exit
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('no tunnel vxlan "x"', 'tunnel vxlan "x": it is used by interface tunnel2 and cannot be deleted'),
+        ("no interface tunnel2", 'interface tunnel2: it is used by mirror-profile "p" and cannot be deleted'),
+        ("no interface tunnel1", "interface tunnel1: it is used by interface ethernet0/2 and cannot be deleted"),
+        ('no access-list "l"', 'access-list "l": it is used by mirror-profile "p" and cannot be deleted'),
+        ('no access-list "m"', 'access-list "m": it is used by interface ethernet0/1 and cannot be deleted'),
+        ('no mirror-profile "p"', 'mirror-profile "p": it is used by interface ethernet0/1 and cannot be deleted'),
+    ],
+)
+def test_what_mirrors_cannot_be_deleted(line, message):
+    before = config(BASE + MIRRORED + NO_MIRROR)
+    assert [str(e) for _, _, e in validate(Change(before, config(line, before)))] == [message]
+
+
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda p: p.name)
 def test_the_samples_are_right(sample):
     assert check_file(grammar, sample) == []
@@ -165,7 +325,10 @@ def test_a_check_finds_every_mistake_with_its_place(tmp_path):
     ]
     assert list(found[0].lines())[1:] == [
         "    destinaton 1.2.3.4",
-        "    ^ expected description, destination, end, exit, interface, key, no, source",
+        (
+            "    ^ expected checksum, description, destination, dont-fragment, dscp, end, exit, interface, key, mtu, no, "
+            "oversize, payload, receiver, sequence, source, ttl"
+        ),
     ]
     assert list(found[1].lines())[2] == "                    ^ expected A.B.C.D, ethernet<slot>/<port>"
 
