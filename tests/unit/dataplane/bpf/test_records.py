@@ -162,9 +162,8 @@ def test_profile_comes_back(profile):
 def test_profile_bytes():
     intent = ProfileIntent(9, (), "forward", "failover", 2, 3, 128, 1000, None, 77)
     value = Profile(intent, (10, 11, 12), (10, 20, 12), (True, False, True), True).encode()
-    assert struct.unpack("=27I", value) == (
-        (1, 2, 2, 3, 77, 128, 1000, 0, 1, 3, 0b101) + (10, 11, 12, 0, 0, 0, 0, 0) + (10, 20, 12, 0, 0, 0, 0, 0)
-    )
+    settings, helpers, devices = (1, 2, 2, 3, 77, 128, 1000, 0, 1, 3, 0b101), (10, 11, 12), (10, 20, 12)
+    assert struct.unpack("=27I", value) == (*settings, *helpers, *[0] * 5, *devices, *[0] * 5)
 
 
 @given(st.builds(Source, u32, u32, u32, directions))
