@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 
-from hsadc.cli.shell import Shell
+from hsadc.cli.shell import Reply, Shell
 
 LINE_LIMIT = 65536
 """Characters in a line, at most; whatever sends more is not typing commands."""
@@ -19,12 +19,14 @@ class Batch:
 
     Attributes:
         failed: True after a line or the commit was refused; no more lines are carried out then.
+        more: True while the last line's command is still at work: `follow` has what it prints next.
     """
 
     def __init__(self, shell: Shell) -> None:
         self._shell = shell
         self._number = 0
-        self.failed = False
+        self._line = self._asked = ""
+        self.failed = self.more = False
 
     @property
     def done(self) -> bool:
@@ -45,12 +47,16 @@ class Batch:
         if (why := _refusal(line)) is not None:
             self.failed = True
             return (f"line {self._number}: % Error: {why}",)
-        prompt = self._shell.prompt
-        reply = self._shell.run(line)
-        if reply.ok:
-            return reply.lines
-        self.failed = True
-        return (f"line {self._number}: {line.strip()}", prompt + line, *reply.lines)
+        self._line, self._asked = line.strip(), self._shell.prompt + line
+        return self._printed(self._shell.run(line))
+
+    def follow(self, *, stop: bool = False) -> tuple[str, ...]:
+        """What the command that is still at work has printed meanwhile; `stop` brings it to its end."""
+        return self._printed(self._shell.follow(stop=stop))
+
+    def _printed(self, reply: Reply) -> tuple[str, ...]:
+        self.more, self.failed = reply.more, not reply.ok
+        return reply.lines if reply.ok else (f"line {self._number}: {self._line}", self._asked, *reply.lines)
 
     def finish(self) -> tuple[str, ...]:
         """Commit what the lines configured, unless one was refused. Returns what is to be printed."""
@@ -74,12 +80,15 @@ def run_batch(shell: Shell, lines: Iterable[str], write: Callable[[str], object]
     """
     batch = Batch(shell)
     for line in lines:
-        for printed in batch.run(line):
-            write(printed)
+        printed = batch.run(line)
+        while printed or batch.more:
+            for text in printed:
+                write(text)
+            printed = batch.follow() if batch.more else ()
         if batch.done:
             break
-    for printed in batch.finish():
-        write(printed)
+    for text in batch.finish():
+        write(text)
     return int(batch.failed)
 
 

@@ -1,7 +1,7 @@
 """The exec commands: for each exec rule of the grammar one function `do_<rule>`, found by its name.
 
 A function gets the session and the rule's arguments, and returns the lines to print; one that shows something returns
-`Shown`, which has the same for programs.
+`Shown`, which has the same for programs, and one whose answer goes on `Live`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Mapping
 from types import ModuleType
 from typing import Any
 
-from hsadc.cli import configuration, do, probe
+from hsadc.cli import capture, configuration, do, probe
+from hsadc.cli.live import Live
 from hsadc.cli.show import configuration as show_configuration
 from hsadc.cli.show import (
     dataplane,
@@ -32,6 +33,7 @@ from hsadc.cli.show.shown import Shown
 _MODULES: tuple[ModuleType, ...] = (
     do,
     probe,
+    capture,
     configuration,
     show_configuration,
     dataplane,
@@ -50,7 +52,7 @@ _MODULES: tuple[ModuleType, ...] = (
 )
 
 
-def _collect() -> Mapping[str, Callable[..., Iterable[str] | Shown]]:
+def _collect() -> Mapping[str, Callable[..., Iterable[str] | Shown | Live]]:
     found: dict[str, Any] = {}
     for module in _MODULES:
         own = {n: f for n, f in vars(module).items() if n.startswith("do_") and f.__module__ == module.__name__}

@@ -42,6 +42,9 @@ def run_console(shell: Shell) -> None:
         def run(line: str) -> Reply:
             return _wait(thread.submit(shell.run, line, console.columns), console.refuse_interrupt)
 
+        def follow(stop: bool) -> Reply:
+            return thread.submit(partial(shell.follow, stop=stop)).result()
+
         while not shell.closed:
             try:
                 line = console.read()
@@ -50,7 +53,7 @@ def run_console(shell: Shell) -> None:
             except EOFError:
                 break
             if line.strip() or not console.leaving:
-                console.answer(partial(run, line))
+                console.answer(partial(run, line), follow)
             if console.leaving:
                 shell.to_exec()
 
@@ -123,8 +126,8 @@ class _Console:
         """Width of the terminal in cells."""
         return max(self._session.output.get_size().columns, 1)
 
-    def answer(self, run: Callable[[], Reply]) -> None:
-        """Carry out a line and print its answer: once, or again and again until a key is pressed."""
+    def answer(self, run: Callable[[], Reply], follow: Callable[[bool], Reply]) -> None:
+        """Carry out a line and print its answer: once, or again and again, or as it goes on, until a key is pressed."""
         while (reply := run()).refresh_s:
             self._session.output.erase_screen()
             self._session.output.cursor_goto(0, 0)
@@ -132,7 +135,25 @@ class _Console:
                 self.write(line)
             if self._key(AGAIN, reply.refresh_s) is not None:
                 return
+        if reply.more:
+            reply = self._watch(reply, follow)
         self.page(reply.lines)
+
+    def _watch(self, reply: Reply, follow: Callable[[bool], Reply]) -> Reply:
+        """Print what a command says while it is at work; a key, Ctrl-C too, ends it. Returns its last words."""
+        from prompt_toolkit.input.typeahead import get_typeahead, store_typeahead
+
+        source = self._session.input
+        keys = get_typeahead(source)
+        with source.raw_mode():
+            while reply.more:
+                for line in Pager(reply.lines, self.columns).take(len(reply.lines)):
+                    self.write(line)
+                if not keys and not source.closed and select.select([source.fileno()], [], [], 0)[0]:
+                    keys = source.read_keys()
+                reply = follow(bool(keys) or source.closed)
+        store_typeahead(source, keys[1:])
+        return reply
 
     def page(self, lines: Iterable[str]) -> None:
         """Print lines, a page at a time."""

@@ -209,6 +209,8 @@ def _call(shell: Shell, request: dict[str, Any]) -> Any:
     match request.get("call"):
         case "run":
             return asdict(shell.run(line, columns))
+        case "follow":
+            return asdict(shell.follow(stop=bool(request.get("stop"))))
         case "finish":
             return asdict(shell.finish())
         case "to_exec":

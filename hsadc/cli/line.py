@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from hsadc.cli.batch import LINE_LIMIT
@@ -24,6 +25,7 @@ MORE = " --More-- "
 AGAIN = " --Any key ends it-- "
 
 _AT_ONCE_S = 0.05
+_GLANCE_S = 0.01
 _UNPAGED_ROWS = 1000
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
 
@@ -156,6 +158,10 @@ class _Dialogue:
             self._unwritten += "".join(f"{printable(text)}\r\n" for text in reply.lines)
             if await self._any_key(reply.refresh_s):
                 return
+        while reply.more:
+            self._unwritten += "".join(f"{printable(text)}\r\n" for text in reply.lines)
+            follow = partial(self._shell.follow, stop=await self._pressed())
+            reply = await asyncio.get_running_loop().run_in_executor(self._thread, follow)
         await self._page(reply.lines)
 
     async def _run(self, line: str) -> Reply:
@@ -180,6 +186,18 @@ class _Dialogue:
                 if key in ("q", "Q", Key.INTERRUPT, Key.END_OF_INPUT):
                     break
                 rows = 1 if key is Key.ENTER else page
+
+    async def _pressed(self) -> bool:
+        """Whether a key has been pressed; what has been printed is sent meanwhile."""
+        if self._editor.key() is not None:
+            await self._flush()
+            return True
+        try:
+            async with asyncio.timeout(_GLANCE_S):
+                await self._receive()
+        except TimeoutError:
+            return False
+        return self._editor.key() is not None
 
     async def _any_key(self, seconds: int) -> bool:
         """Whether a key is pressed within this time; who watches something is not idle."""

@@ -15,7 +15,7 @@ from hsadc.errors import ConfigError, HsadcError
 
 STATE_DIR = Path("/var/lib/hsadc")
 STARTUP_CONFIG = "startup.cfg"
-DATAPLANES = ("auto", "none")
+DATAPLANES = ("auto", "bpf", "portable", "none")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -61,7 +61,8 @@ def _parser() -> argparse.ArgumentParser:
         "--dataplane",
         choices=DATAPLANES,
         default="auto",
-        help="auto: apply the configuration to this machine; none: only keep it, no privileges are needed [%(default)s]",
+        help="how packets are copied: by BPF programs in the kernel, by this process (portable), or by the best that the "
+        "machine has (auto); none only keeps the configuration, no privileges are needed [%(default)s]",
     )
     daemon.set_defaults(run=_daemon)
 

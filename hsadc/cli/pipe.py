@@ -16,6 +16,8 @@ from hsadc.syntax.words import column_of
 _BAR = re.compile(r'(?<!\S)"(?:[^"\\]|\\.)*"(?=\s|$)|(?<!\S)"[^"]*$|(?P<alone>(?<=\s)\|(?=\s|$))|(?P<glued>\|)')
 
 MOST_PIPES = 16
+LIVE = ("capture",)
+"""Rules of commands whose answer goes on; it has lines and no data."""
 
 Filter = Callable[[Sequence[str]], Sequence[str]]
 
@@ -29,12 +31,14 @@ class Pipeline:
         as_json: True prints its data instead of its lines.
         file: where it goes instead of the terminal.
         refresh_s: seconds after which the command is carried out again, as long as nobody presses a key; 0 for once.
+        by_line: True when all filters judge each line by itself.
     """
 
     filters: tuple[Filter, ...] = ()
     as_json: bool = False
     file: str | None = None
     refresh_s: int = 0
+    by_line: bool = True
 
     def filter(self, lines: Sequence[str]) -> Sequence[str]:
         """What is left of the lines."""
@@ -65,8 +69,8 @@ def split_pipes(modes: Sequence[Node], line: str) -> tuple[str, ...]:
 
 
 def shows(modes: Sequence[Node], head: str) -> bool:
-    """Whether this is the whole of a command that shows something."""
-    return (_rule(modes, head) or "").startswith("show_")
+    """Whether this is the whole of a command that shows something, once or live."""
+    return (_rule(modes, head) or "").startswith(("show_", *LIVE))
 
 
 def _rule(modes: Sequence[Node], line: str) -> str | None:
@@ -114,7 +118,8 @@ def _extend(pipeline: Pipeline, word: str, command: Command, stage: str) -> Pipe
     if word == "refresh":
         return replace(pipeline, refresh_s=value)
     test = make_test(value, column_of(stage, 1))
-    return replace(pipeline, filters=(*pipeline.filters, lambda lines: _FILTERS[word](test, lines)))
+    by_line = pipeline.by_line and word in ("include", "exclude")
+    return replace(pipeline, filters=(*pipeline.filters, lambda lines: _FILTERS[word](test, lines)), by_line=by_line)
 
 
 def _include(test: Test, lines: Sequence[str]) -> Sequence[str]:

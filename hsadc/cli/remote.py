@@ -88,6 +88,10 @@ class RemoteShell:
         """Carry out one line."""
         return _reply(self._ask("run", line=line, columns=columns))
 
+    def follow(self, *, stop: bool = False) -> Reply:
+        """The next lines of a command that is still at work."""
+        return _reply(self._ask("follow", stop=stop))
+
     def finish(self) -> Reply:
         """The input has ended."""
         return _reply(self._ask("finish"))
@@ -145,7 +149,7 @@ class RemoteShell:
 
 
 def _reply(result: dict[str, Any]) -> Reply:
-    return Reply(tuple(result["lines"]), result["ok"], result["refresh_s"])
+    return Reply(tuple(result["lines"]), result["ok"], result["refresh_s"], result["more"])
 
 
 def encode(message: object) -> bytes:

@@ -6,13 +6,15 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 
 from hsadc.cli.assist import Assistant
 from hsadc.cli.caret import explain
 from hsadc.cli.commands import COMMANDS
 from hsadc.cli.configuration import COMMITS
+from hsadc.cli.live import Live, filtered, redirected
 from hsadc.cli.logins import Logins
-from hsadc.cli.pipe import Pipeline, read_pipeline, split_pipes
+from hsadc.cli.pipe import LIVE, Pipeline, read_pipeline, split_pipes
 from hsadc.cli.shell import CONSOLE, Choice, Completion, Login, Reply, holds_secret
 from hsadc.cli.show.shown import Shown
 from hsadc.config.commit import Device
@@ -76,6 +78,8 @@ class Session:
         self._mode = "exec"
         self._name = ""
         self._saved = False
+        self._live: Live | None = None
+        self._live_line = ""
         self.author = Author(str(login).strip())
         self.edits = Edits(device, self.author)
 
@@ -128,7 +132,14 @@ class Session:
         if not self.login.batch:
             self._history.add(line)
         self._window, self._refresh_s = columns, 0
+        self._end_live()
+        self._live_line = line
         return self._reply(line, lambda: self._run(line))
+
+    def follow(self, *, stop: bool = False) -> Reply:
+        """The next lines of a command that is still at work."""
+        self.last_used_s = time.monotonic()
+        return self._reply(self._live_line, lambda: self._follow(stop))
 
     def finish(self) -> Reply:
         """The input has ended: a batch's lines are committed now, those of a transaction only when it was told so."""
@@ -137,14 +148,33 @@ class Session:
     def close(self) -> None:
         """The login has ended, however: what is not committed is forgotten, and others may change the configuration."""
         self.closed = True
+        self._end_live()
         self.edits.discard()
+
+    def _end_live(self) -> None:
+        """Nobody wants to hear more of what is still at work."""
+        live, self._live = self._live, None
+        if live is not None:
+            live.lines.close()
+
+    def _follow(self, stop: bool) -> Iterator[str]:
+        live, self._live = self._live, None
+        if live is None:
+            return
+        if stop:
+            live.stop.set()
+        for line in live.lines:
+            if line is None:
+                self._live = live
+                return
+            yield line
 
     def _reply(self, line: str, work: Callable[[], Iterable[str]]) -> Reply:
         printed: list[str] = []
         try:
             for answer in work():
                 printed.append(answer)  # noqa: PERF402  what was printed before an error is not lost
-            return Reply(tuple(printed), refresh_s=self._refresh_s)
+            return Reply(tuple(printed), refresh_s=self._refresh_s, more=self._live is not None)
         except CommandError as e:
             return Reply((*printed, *explain(e, self.prompt, line)), ok=False)
         except WrongFile as e:
@@ -169,6 +199,8 @@ class Session:
         if (move := self._MOVES.get(command.name)) is not None:
             yield from move(self) or ()
         elif (do := COMMANDS.get(command.name)) is not None:
+            if command.name in LIVE and (pipeline.as_json or pipeline.refresh_s):
+                raise ConfigError(command.name, "its answer goes on, and is lines alone: json and refresh do not go with it")
             if pipeline.refresh_s and self.login.batch:
                 raise ConfigError("refresh", "it ends when a key is pressed, so it needs a terminal")
             if command.name not in COMMITS and not self.edits.in_transaction:
@@ -176,6 +208,12 @@ class Session:
             self._saved = command.name == "save"
             self._window, self._refresh_s = 0 if pipeline.filters or pipeline.file else self._window, pipeline.refresh_s
             printed = do(self, *command.args)
+            if isinstance(printed, Live):
+                lines = filtered(printed.lines, pipeline)
+                if pipeline.file is not None:
+                    lines = redirected(lines, partial(self._write, pipeline.file))
+                self._live = Live(lines, printed.stop)
+                printed = self._follow(stop=False)
             yield from self._through(pipeline, printed) if isinstance(printed, Shown) else printed
         else:
             yield from self._configure(command, in_block=self._mode not in ("exec", "config") and depth == 0)
@@ -184,8 +222,12 @@ class Session:
         lines = shown.json() if pipeline.as_json else pipeline.filter(list(shown.lines))
         if pipeline.file is None:
             return lines
-        self.device.files.write(pipeline.file, "".join(f"{line}\n" for line in lines))
-        return (f'{number_of(len(lines), "line")} written to file "{pipeline.file}"',)
+        return (self._write(pipeline.file, lines),)
+
+    def _write(self, name: str, lines: Sequence[str]) -> str:
+        """Write lines to an operator's file; what to say of it."""
+        self.device.files.write(name, "".join(f"{line}\n" for line in lines))
+        return f'{number_of(len(lines), "line")} written to file "{name}"'
 
     def _configure(self, command: Command, in_block: bool) -> Iterable[str]:
         """Carry out a configuration line: at once, or when the batch or the transaction ends."""

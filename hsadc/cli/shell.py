@@ -31,11 +31,13 @@ class Reply:
         lines: the output.
         ok: False when the line was refused; then the lines say why.
         refresh_s: seconds after which it is to be carried out again, until somebody presses a key; 0 for never.
+        more: True when the command is still at work: `follow` has its next lines.
     """
 
     lines: tuple[str, ...] = ()
     ok: bool = True
     refresh_s: int = 0
+    more: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,7 @@ def holds_secret(line: str) -> bool:
 class Shell(Protocol):
     """One user's session: the session itself inside the daemon, its remote twin in `hsadc`.
 
-    `run` may take seconds (call it in a thread); all others answer within a key stroke.
+    `run` and `follow` may take seconds (call them in a thread); all others answer within a key stroke.
     """
 
     @property
@@ -112,6 +114,14 @@ class Shell(Protocol):
 
     def run(self, line: str, columns: int = 0) -> Reply:
         """Carry out one line; never raises for what the operator typed. `columns`: the window's width in cells, 0 without one."""
+        ...
+
+    def follow(self, *, stop: bool = False) -> Reply:
+        """The next lines of a command that is still at work, after a fraction of a second at the latest; nothing without one.
+
+        Args:
+            stop: the operator has seen enough: it shall come to its end.
+        """
         ...
 
     def finish(self) -> Reply:

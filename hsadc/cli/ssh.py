@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 _CHUNK = 4096
 _LOGIN_S = 30
+_GLANCE_S = 0.01
 # Without ChaCha20: OpenSSH and libssh2 would choose it, and here it takes a fifth of the time of a pushed line.
 _CIPHERS = ("aes256-gcm@openssh.com", "aes128-gcm@openssh.com", "aes256-ctr", "aes192-ctr", "aes128-ctr")
 _USUAL_ROWS, _USUAL_COLUMNS = 24, 80
@@ -153,6 +155,9 @@ async def _serve_batch(shell: Shell, terminal: _Channel, command: str | None) ->
     try:
         async for line in _lines(terminal) if command is None else _split(command):
             await terminal.print(await run(thread, batch.run, line))
+            while batch.more:
+                stop = await terminal.interrupted(typed=command is not None)
+                await terminal.print(await run(thread, partial(batch.follow, stop=stop)))
             if batch.done:
                 break
         await terminal.print(await run(thread, batch.finish))
@@ -220,6 +225,24 @@ class _Channel:
         if not text and self._process.channel.is_closing():
             raise ConnectionError("the channel was closed")
         return text
+
+    async def interrupted(self, *, typed: bool) -> bool:
+        """Whether the client has sent Ctrl-C; what else it types is lost.
+
+        Args:
+            typed: False when its input is lines that are still to be carried out, and is not to be looked at.
+
+        Raises:
+            ConnectionError: the client went away.
+        """
+        text = ""
+        if typed:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_GLANCE_S):
+                    text = await self.read()
+        if self._process.channel.is_closing():
+            raise ConnectionError("the channel was closed")
+        return "\x03" in text
 
     async def write(self, text: str) -> None:
         """Send it; waits while the client does not take it.

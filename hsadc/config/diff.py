@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
 from hsadc.config.change import Change
-from hsadc.model.config import SECTIONS, Config
+from hsadc.model.config import ORDERED, SECTIONS, Config
 from hsadc.syntax.render import Renderer
 
 
@@ -29,7 +30,8 @@ class Hunk:
 def difference(renderer: Renderer, change: Change) -> list[Hunk]:
     """What a change does: to the global settings first, then to each block, once; nothing when both sides are equal.
 
-    What both share is passed over without being written as text. The order of entries is no difference.
+    What both share is passed over without being written as text. The order of entries is a difference in access lists and mirror
+    profiles alone, where a line that has moved goes and comes.
     """
     top = Hunk(None, *(tuple(renderer.config(c)) for c in _global_settings_that_differ(change)))
     hunks = [top] if top.removed or top.added else []
@@ -76,10 +78,26 @@ def _blocks(renderer: Renderer, section: str, change: Change) -> Iterator[Hunk]:
             continue
         removed, added = (tuple(renderer.block(section, side[name])) if name in side else () for side in (old, new))
         if removed[:1] == added[:1]:
-            gone, come = set(removed) - set(added), set(added) - set(removed)
-            yield Hunk(removed[0], tuple(x for x in removed if x in gone), tuple(x for x in added if x in come))
+            kept = _in_their_order(removed, added) if section in ORDERED else set(removed) & set(added)
+            yield Hunk(removed[0], tuple(x for x in removed if x not in kept), tuple(x for x in added if x not in kept))
             continue
         if removed:
             yield Hunk(removed[0], removed=removed)
         if added:
             yield Hunk(added[0], added=added)
+
+
+def _in_their_order(old: Sequence[str], new: Sequence[str]) -> set[str]:
+    """As many lines of both, none of which is there twice, as stand in the same order in both."""
+    place = {line: index for index, line in enumerate(new)}
+    before: dict[str, str | None] = {}
+    ends: list[str] = []  # of the runs of length 1, 2, ... the line that stands earliest in `new`
+    for line in (line for line in old if line in place):
+        length = bisect_left(ends, place[line], key=place.__getitem__)
+        before[line] = ends[length - 1] if length else None
+        ends[length : length + 1] = [line]
+    kept, last = set[str](), ends[-1] if ends else None
+    while last is not None:
+        kept.add(last)
+        last = before[last]
+    return kept

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from hsadc.config.store import FOLDER_MODE, SIZE_LIMIT_BYTES, read_text, refusal, remove, write_text
-from hsadc.config.upload import PART, check_size
+from hsadc.config.upload import PART, Upload, check_size
 from hsadc.errors import ConfigError, DanglingReference
 
 RUNNING, STARTUP = "running-config", "startup-config"
@@ -93,6 +93,22 @@ class Files:
             self._make_folder()
             check_size(name, len(text.encode()), self.room_bytes(name))
             write_text(self.folder / name, text)
+
+    def begin(self, name: str) -> Upload:
+        """A file that takes its place, or another one's, when it is finished.
+
+        Raises:
+            ConfigError: no file can have this name, or there is no room.
+            ApplyError: the disk refused.
+        """
+        if (why := wrong_name(name)) is not None:
+            raise ConfigError(f'file "{name}"', why)
+        with self._mutex:
+            self._make_folder()
+            try:
+                return Upload(self.folder / name, self.room_bytes(name))
+            except OSError as e:
+                raise refusal(f"write {self.folder / name}", e) from e
 
     def prepare(self) -> None:
         """Make the folder unless it is there, and remove from it what uploads of an earlier run have left.

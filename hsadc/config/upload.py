@@ -35,7 +35,7 @@ class Upload(io.FileIO):
         super().__init__(descriptor, "r+")
         self.target = target
         self._part = Path(part)
-        self._limit_bytes = limit_bytes
+        self.limit_bytes = limit_bytes
         self._append = append
         if keep:
             try:
@@ -54,7 +54,7 @@ class Upload(io.FileIO):
         """
         try:
             start = os.fstat(self.fileno()).st_size if self._append else offset
-            check_size(self.target.name, start + len(data), self._limit_bytes)
+            check_size(self.target.name, start + len(data), self.limit_bytes)
             written = 0
             while written < len(data):
                 written += os.pwrite(self.fileno(), data[written:], start + written)
@@ -69,7 +69,7 @@ class Upload(io.FileIO):
             ConfigError: the file would be too large.
             OSError: the disk refused.
         """
-        check_size(self.target.name, size_bytes, self._limit_bytes)
+        check_size(self.target.name, size_bytes, self.limit_bytes)
         os.truncate(self.fileno(), size_bytes)
 
     def finish(self) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Hashable, Mapping
 
+from hsadc.dataplane.bpf.access_masks import masks_of
 from hsadc.dataplane.bpf.loader import Objects
-from hsadc.dataplane.bpf.records import decode_access_rule, decode_pair, encode_access_rule, encode_pair
-from hsadc.intent.mirror import AccessListIntent, AccessRule
+from hsadc.dataplane.bpf.records import decode_index, encode_access_list, encode_index, list_of
+from hsadc.intent.mirror import AccessListIntent
+
+_TABLES = ("access_networks", "access_ports", "access_protos")
 
 
 class AccessListDriver:
@@ -17,41 +19,43 @@ class AccessListDriver:
 
     def __init__(self, objects: Objects) -> None:
         self._objects = objects
+        self._known: dict[int, AccessListIntent] = {}
 
-    def observe(self, wanted: Mapping[Hashable, AccessListIntent]) -> Mapping[Hashable, AccessListIntent]:  # noqa: ARG002
-        """The lists in the map."""
-        found: defaultdict[int, dict[int, AccessRule]] = defaultdict(dict)
+    def observe(self, wanted: Mapping[Hashable, AccessListIntent]) -> Mapping[Hashable, AccessListIntent]:
+        """The lists in force. The number tells the rules; those of a list that another process made are not known beyond it."""
         with self._objects.lock:
-            if maps := self._objects.adopt():
-                for key, value in maps["access_rules"].items():
-                    number, place = decode_pair(key)
-                    found[number][place] = decode_access_rule(value)
-        return {n: AccessListIntent(n, tuple(rules[i] for i in sorted(rules))) for n, rules in found.items()}
+            maps = self._objects.adopt()
+            numbers = [decode_index(key) for key, _ in maps["access_lists"].items()] if maps else []
+        return {n: wanted.get(n) or self._known.get(n) or AccessListIntent(n, ()) for n in numbers}
 
     def prepare(self, wanted: Mapping[Hashable, AccessListIntent]) -> None:
-        """Load the programs when there is a list to make."""
-        if wanted:
-            with self._objects.lock:
-                self._objects.load()
+        """Load the programs when there is a list to make; remove what an interrupted process left of one."""
+        with self._objects.lock:
+            maps = self._objects.load() if wanted else self._objects.adopt()
+            if maps:
+                numbers = {decode_index(key) for key in list(maps["access_lists"].keys())}
+                for name in _TABLES:
+                    for key in list(maps[name].keys()):
+                        if list_of(name, key) not in numbers:
+                            maps[name].delete(key)
 
     def create(self, new: AccessListIntent) -> None:
-        """Write its rules."""
+        """Write its tables, then let it be in force."""
         with self._objects.lock:
-            rules = self._objects.load()["access_rules"]
-            for place, rule in enumerate(new.rules):
-                rules.set(encode_pair(new.number, place), encode_access_rule(rule))
+            maps = self._objects.load()
+            for name, key, value in encode_access_list(new.number, masks_of(new.rules)):
+                maps[name].set(key, value)
+            self._known[new.number] = new
 
     def change(self, old: AccessListIntent, new: AccessListIntent) -> None:
-        """Only where an interrupted process left a part of it."""
-        self.create(new)
-        self._cut(old, len(new.rules))
+        """Nothing can differ between lists of one number."""
 
     def delete(self, old: AccessListIntent) -> None:
-        """Remove its rules."""
-        self._cut(old, 0)
-
-    def _cut(self, old: AccessListIntent, length: int) -> None:
+        """Remove it, then its tables."""
         with self._objects.lock:
             if maps := self._objects.adopt():
-                for place in range(length, len(old.rules)):
-                    maps["access_rules"].delete(encode_pair(old.number, place))
+                maps["access_lists"].delete(encode_index(old.number))
+                for name in _TABLES:
+                    for key in list(maps[name].keys()):
+                        if list_of(name, key) == old.number:
+                            maps[name].delete(key)

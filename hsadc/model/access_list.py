@@ -66,3 +66,13 @@ class AccessList:
     name: str
     description: str | None = None
     entries: Mapping[AccessEntry, AccessEntry] = field(default_factory=dict)
+
+    def __eq__(self, other: object) -> bool:
+        """The order of the entries counts, as that of a mapping does not."""
+        return isinstance(other, AccessList) and _in_order(self) == _in_order(other)
+
+    __hash__ = None  # type: ignore[assignment]  # a mapping has none
+
+
+def _in_order(access_list: AccessList) -> tuple[object, ...]:
+    return access_list.name, access_list.description, list(access_list.entries)

@@ -53,3 +53,6 @@ SECTIONS: Mapping[str, type] = {
     "virtual_server": VirtualServer,
 }
 """The sections that are blocks (`head ... exit`): the field of Config that holds them and the class of one."""
+
+ORDERED = frozenset({"access_list", "mirror_profile"})
+"""The sections in whose blocks the order of entries counts: of two with the same entries in another order, one is changed."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +52,8 @@ class MirrorProfile:
     Attributes:
         name: as the operator wrote it.
         description: free text for people.
-        destinations: interfaces that copies leave by, 1 to 8, keyed by themselves: `tunnelN`, or `ethernetX/Y` for the frames as
-            they are.
+        destinations: interfaces that copies leave by, 1 to 8, in order of preference, keyed by themselves: `tunnelN`, or
+            `ethernetX/Y` for the frames as they are.
         direction: `forward` (from the client, or received), `backward` or `bidirection`.
         distribute: `replicate` (each destination gets all), `flow-hash` (a flow's packets of both directions go to one
             destination) or `failover` (all go to the first destination that is up).
@@ -72,3 +72,14 @@ class MirrorProfile:
     truncate: int | None = None
     rate_limit: RateLimit | None = None
     access_list: str | None = None
+
+    def __eq__(self, other: object) -> bool:
+        """The order of the destinations counts, as that of a mapping does not."""
+        return isinstance(other, MirrorProfile) and _in_order(self) == _in_order(other)
+
+    __hash__ = None  # type: ignore[assignment]  # a mapping has none
+
+
+def _in_order(profile: MirrorProfile) -> list[object]:
+    values = [getattr(profile, f.name) for f in fields(profile)]
+    return [list(value) if isinstance(value, Mapping) else value for value in values]

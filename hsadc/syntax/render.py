@@ -29,14 +29,14 @@ class Renderer:
         self._grammar = grammar
 
     @cached_property
-    def _templates(self) -> dict[Key, list[tuple[Form, Sequence[Part]]]]:
+    def _templates(self) -> dict[Key, dict[Form, list[Sequence[Part]]]]:
         """The lines that a command may be written as: by rule, negation, and which optional arguments are missing."""
-        found: dict[Key, list[tuple[Form, Sequence[Part]]]] = {}
+        found: dict[Key, dict[Form, list[Sequence[Part]]]] = {}
         for mode, root in self._grammar.roots.items():
-            if mode != "exec":
-                for form, parts in line_templates(root):
+            for form, parts in line_templates(root) if mode != "exec" else ():
+                if all(part.written for part in parts if isinstance(part, Terminal)):
                     for missing in form.missing:
-                        found.setdefault((form.name, form.negated, missing), []).append((form, parts))
+                        found.setdefault((form.name, form.negated, missing), {}).setdefault(form, []).append(parts)
         return found
 
     def command(self, command: Command) -> str:
@@ -46,10 +46,11 @@ class Renderer:
             ValueError: no line of the grammar says this; a bug.
         """
         key = (command.name, command.negated, tuple([a is None for a in command.args]))
-        for form, parts in self._templates.get(key, ()):
-            values = form.values(command.args)
-            if values is not None and (line := _fill(parts, values)) is not None:
-                return line
+        for form, templates in self._templates.get(key, {}).items():
+            if (values := form.values(command.args)) is not None:
+                for parts in templates:
+                    if (line := _fill(parts, values)) is not None:
+                        return line
         raise ValueError(f"the grammar has no line for {command}")
 
     def config(self, config: Config) -> Iterator[str]:

@@ -37,6 +37,7 @@ class Terminal:
         placeholder: what `?` shows for it.
         live: which live names complete it; empty for none.
         rest: True when it takes the rest of the line, not a word.
+        written: False when its values are typed so, but written in another way.
         free: True for names, which stand back behind keywords and typed values.
         stem: the letters that begin every such word, for abbreviation (`e0/0`); empty when there are none.
     """
@@ -46,6 +47,7 @@ class Terminal:
         self.pattern = pattern
         self.placeholder = placeholder
         self.live = live
+        self.written = name not in _READ_ONLY
         self.rest = priority == REST_OF_LINE
         self.free = priority < 0
         stem = _STEM.match(pattern)
@@ -126,7 +128,6 @@ class Address(Terminal):
     def __init__(self, name: str, pattern: str, priority: int, placeholder: str, live: str) -> None:
         super().__init__(name, pattern, priority, placeholder, live)
         self._kinds = _ADDRESSES[name]
-        self._written = () if name in _READ_ONLY else self._kinds
 
     def parse(self, word: str) -> Any:
         """As in Terminal."""
@@ -141,7 +142,7 @@ class Address(Terminal):
     def render(self, value: Any) -> str | None:
         """As in Terminal."""
         # IPv4Interface is an IPv4Address by inheritance: types must be equal.
-        return str(value) if type(value) in self._written else None
+        return str(value) if type(value) in self._kinds else None
 
 
 _ADDRESSES: Mapping[str, Sequence[type]] = {
@@ -156,8 +157,8 @@ _ADDRESSES: Mapping[str, Sequence[type]] = {
 }
 """What addresses are; where they may be of both families, IPv4's class and IPv6's."""
 
-_READ_ONLY = ("END_HOST",)
-"""Of these, what is written in another way: `host A` as the network of the one address."""
+_READ_ONLY = ("END_HOST", "MASK")
+"""What is written in another way: `host A` as the network of the one address, a mask as the length of the prefix."""
 
 _TEXTS: Mapping[str, type[Terminal]] = {"WORD": Name, "LINE": Text}
 

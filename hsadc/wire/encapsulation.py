@@ -84,7 +84,7 @@ class Encapsulation:
     @property
     def numbered(self) -> bool:
         """Whether each packet carries a sequence number."""
-        return self.sequence or (self.kind == "erspan" and self.version > 1)
+        return self.version > 1 if self.kind == "erspan" else self.kind == "gre" and self.sequence
 
     @property
     def shim_bytes(self) -> int:
@@ -99,7 +99,7 @@ class Encapsulation:
 
     @property
     def overhead_bytes(self) -> int:
-        """Bytes of the outer packet in front of the copied IP packet, which has no VLAN tag; a payload's Ethernet header counts."""
+        """Bytes in front of the copied IP packet, which has no VLAN tag; a payload's Ethernet header counts."""
         if self.kind == "none":
             return 0
         outer = 40 if isinstance(self.destination, IPv6Address) else 20
@@ -170,15 +170,16 @@ def _finisher(start: bytes) -> Callable[[bytearray, int, int], None]:
 def _gre_encoder(e: Encapsulation, start: bytes, finish: Callable[[bytearray, int, int], None]) -> Encoder:
     at = len(start) - e.shim_bytes
     by_protocol = e.kind == "gre" and e.payload == "ip"
+    with_checksum = e.kind == "gre" and e.checksum
 
     def encode(payload: bytes, fields: Fields) -> bytes:
         head = bytearray(start)
         if by_protocol:
             struct.pack_into("!H", head, at + 2, fields.ethertype)
-        if e.sequence:
+        if e.numbered:
             struct.pack_into("!I", head, len(head) - 4, fields.sequence)
         finish(head, len(payload), fields.identification)
-        if e.checksum:
+        if with_checksum:
             struct.pack_into("!H", head, at + 4, internet_checksum(head[at:] + payload))
         return bytes(head + payload)
 

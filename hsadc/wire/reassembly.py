@@ -41,8 +41,8 @@ class Reassembler:
         """Take an outer packet.
 
         Returns:
-            A packet that is no fragment, as it is; the whole packet, without fragment header and padding, when nothing of it is missing
-            any more; None while something is.
+            A packet that is no fragment, as it is; the whole packet, without fragment header and padding, when no part of it is
+            missing; None while one is.
 
         Raises:
             WireError: it is no IP packet, or fragments overlap or are not multiples of 8 bytes: all of the datagram is dropped.

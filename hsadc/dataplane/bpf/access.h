@@ -1,59 +1,59 @@
-/* Access lists: the first rule that matches a packet, as it is or with its ends exchanged, decides; none denies. */
+/* Access lists: the first rule that fits a packet, as it is or with its ends exchanged, decides; none denies. Each field is looked up
+ * once, whatever the number of rules. */
 #pragma once
 
 #include "packet.h"
 
-INLINE int end_matches(const struct access_end *end, const struct address *address, be16 port, int has_ports)
+INLINE void fit_address(struct scratch *scratch, u32 list, const struct address *address, struct access_masks *masks)
 {
-	be32 differs = 0;
+	struct access_network *key = &scratch->network_key;
+	const struct access_masks *found;
 
-	for (int i = 0; i < 4; i++)
-		differs |= (address->word[i] & end->mask.word[i]) ^ end->network.word[i];
-	if (differs)
-		return 0;
-	if (end->first == 0 && end->last == 0xffff)
-		return 1;
-	return has_ports && swap16(port) >= end->first && swap16(port) <= end->last;
+	key->prefix = 8 * (sizeof(*key) - sizeof(key->prefix));
+	key->list = list;
+	key->address = *address;
+	found = bpf_map_lookup_elem(&access_networks, key);
+	masks->source = found ? found->source : 0;
+	masks->destination = found ? found->destination : 0;
 }
 
-INLINE int protocol_matches(u32 wanted, const struct packet *packet)
+INLINE void fit_port(const struct packet *packet, const struct access_list *head, u32 list, be16 port, struct access_masks *masks)
 {
-	if (wanted == ANY_PROTOCOL)
-		return 1;
-	if (wanted == ANY_ICMP)
-		return packet->protocol == (packet->family == 4 ? ICMP : ICMPV6);
-	return packet->protocol == wanted;
+	struct access_port key = {.prefix = 48, .list = list, .port = port};
+	const struct access_masks *found = packet->has_ports ? bpf_map_lookup_elem(&access_ports, &key) : &head->portless;
+
+	masks->source &= found ? found->source : 0;
+	masks->destination &= found ? found->destination : 0;
 }
 
-INLINE int rule_matches(const struct access_rule *rule, const struct packet *packet)
+INLINE int list_permits(struct scratch *scratch, u32 list)
 {
-	if (!protocol_matches(rule->protocol, packet))
+	const struct packet *packet = &scratch->packet;
+	struct access_protocol key = {.list = list, .protocol = packet->protocol, .family = packet->family};
+	const struct access_list *head = bpf_map_lookup_elem(&access_lists, &list);
+	struct access_masks source, destination;
+	u64 *protocol, fit;
+
+	if (!head || !packet->family)
 		return 0;
-	if (end_matches(&rule->source, &packet->source, packet->source_port, packet->has_ports) &&
-	    end_matches(&rule->destination, &packet->destination, packet->destination_port, packet->has_ports))
-		return 1;
-	return end_matches(&rule->source, &packet->destination, packet->destination_port, packet->has_ports) &&
-	       end_matches(&rule->destination, &packet->source, packet->source_port, packet->has_ports);
+	protocol = bpf_map_lookup_elem(&access_protos, &key);
+	fit_address(scratch, list, &packet->source, &source);
+	fit_address(scratch, list, &packet->destination, &destination);
+	fit_port(packet, head, list, packet->source_port, &source);
+	fit_port(packet, head, list, packet->destination_port, &destination);
+	fit = (source.source & destination.destination) | (source.destination & destination.source);
+	fit &= protocol ? *protocol : head->any_protocol;
+	return (fit & -fit & head->permit) != 0;
 }
 
-/* `list` 0 permits everything. */
-INLINE int permits(u32 list, const struct packet *packet)
+/* Whether both lists permit the packet; list 0 permits everything. */
+INLINE int permits(struct scratch *scratch, u32 first, u32 second)
 {
-	struct access_key key = {.list = list};
+	for (u32 i = 0; i < 2; i++) {
+		u32 list = i ? second : first;
 
-	if (!list)
-		return 1;
-	if (!packet->family)
-		return 0;
-	for (u32 i = 0; i < ACCESS_RULES_MAX; i++) {
-		struct access_rule *rule;
-
-		key.number = i;
-		rule = bpf_map_lookup_elem(&access_rules, &key);
-		if (!rule)
+		if (list && !list_permits(scratch, list))
 			return 0;
-		if (rule_matches(rule, packet))
-			return rule->permit;
 	}
-	return 0;
+	return 1;
 }

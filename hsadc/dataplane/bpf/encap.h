@@ -108,6 +108,7 @@ INLINE void load_template(const struct way *way)
 	u64 *to = (u64 *)way->scratch->outer;
 	const u64 *from = (const u64 *)way->tunnel->outer;
 
+#pragma unroll
 	for (int i = 0; i < OUTER_SIZE / 8; i++)
 		to[i] = from[i];
 }
@@ -239,6 +240,7 @@ INLINE int leave(struct __sk_buff *skb, const struct way *way)
 	skb->mark = COPY_MARK;
 	if (tunnel->kind == NONE)
 		return (int)bpf_redirect(tunnel->ifindex, 0);
+#pragma unroll
 	for (int i = 0; i < 4; i++)
 		neighbour.next_hop[i] = tunnel->next_hop[i];
 	return (int)bpf_redirect_neigh(tunnel->ifindex, &neighbour, sizeof(neighbour), 0);
@@ -490,15 +492,17 @@ INLINE int decide(struct __sk_buff *skb, struct way *way, struct destination_key
 	u32 packets = segments_of(skb);
 
 	COUNT(way->counters, copies, packets);
-	if (key->profile) {
+	if (!key->profile) {
+		way->scratch->hash = 0;
+		way->scratch->limited = 0;
+	}
+	if (way->scratch->limited) {
 		profile = bpf_map_lookup_elem(&profiles, &key->profile);
 		bucket = bpf_map_lookup_elem(&buckets, key);
 		if (!profile || !bucket)
 			return DROP(way->counters, encapsulation, packets); /* the profile is just being removed */
 		if (profile->sample_packets > 1 && __sync_fetch_and_add(&bucket->packets, packets) % profile->sample_packets)
 			return DROP(way->counters, sampled_out, packets);
-	} else {
-		way->scratch->hash = 0;
 	}
 	return fit(skb, way, profile, bucket, packets);
 }

@@ -38,7 +38,7 @@ enum { TC_ACT_UNSPEC = -1, TC_ACT_SHOT = 2 };
 /* Entries are allocated when they are made, not all at once for each possible CPU. */
 enum { BPF_F_NO_PREALLOC = 1 };
 
-enum { BPF_MAP_TYPE_HASH = 1, BPF_MAP_TYPE_PERCPU_HASH = 5, BPF_MAP_TYPE_PERCPU_ARRAY = 6, BPF_MAP_TYPE_LRU_HASH = 9 };
+enum { BPF_MAP_TYPE_HASH = 1, BPF_MAP_TYPE_PERCPU_HASH = 5, BPF_MAP_TYPE_PERCPU_ARRAY = 6, BPF_MAP_TYPE_LRU_HASH = 9, BPF_MAP_TYPE_LPM_TRIE = 11 };
 enum { BPF_ADJ_ROOM_MAC = 1 };
 enum { AF_INET = 2, AF_INET6 = 10 };
 

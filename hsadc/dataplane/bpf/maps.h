@@ -7,7 +7,7 @@
 /* Set on every copy that leaves: whatever interface it passes later, it is not copied again. "hsad" in ASCII. */
 static const u32 COPY_MARK = 0x68736164;
 
-enum { DESTINATIONS_MAX = 8, ACCESS_RULES_MAX = 64 };
+enum { DESTINATIONS_MAX = 8 };
 
 struct rule_key {
 	struct address address;
@@ -37,22 +37,34 @@ struct source_counters {
 	u64 failed;
 };
 
-struct access_key {
+/* An access list: a mask has a bit for each rule, the first rule's the lowest (access_masks.py). */
+struct access_masks {
+	u64 source, destination; /* rules that a value fits as a source, as a destination */
+};
+
+struct access_list {
+	u64 permit;
+	u64 any_protocol;             /* rules that fit a protocol which has no entry */
+	struct access_masks portless; /* rules that fit packets without ports */
+};
+
+struct access_network {
+	u32 prefix; /* bits of what follows */
+	be32 list;
+	struct address address;
+};
+
+struct access_port {
+	u32 prefix; /* bits of what follows */
+	be32 list;
+	be16 port;
+	u16 pad;
+};
+
+struct access_protocol {
 	u32 list;
-	u32 number; /* of the rule, from 0 */
-};
-
-enum { ANY_PROTOCOL = 256, ANY_ICMP = 257 };
-
-struct access_end {
-	struct address network, mask; /* a packet's address & mask == network */
-	u16 first, last;              /* ports; 0 and 65535: also without ports */
-};
-
-struct access_rule {
-	u32 permit;
-	u32 protocol;
-	struct access_end source, destination;
+	u16 protocol;
+	u16 family;
 };
 
 enum { REPLICATE = 0, FLOW_HASH = 1, FAILOVER = 2 };
@@ -67,6 +79,7 @@ struct profile {
 	u32 rate_pps;    /* 0: no limit */
 	u32 rate_mbps;   /* 0: no limit */
 	u32 needs_hash;
+	u32 limited; /* anything above is asked of single copies */
 	u32 count;
 	u32 live; /* a bit for each destination that is up; kept so by user space */
 	u32 helpers[DESTINATIONS_MAX]; /* ifindex of the tunnel's helper device */
@@ -179,9 +192,16 @@ struct map port_mirrors SECTION("maps") = {BPF_MAP_TYPE_HASH, sizeof(u32), sizeo
 struct map source_counters SECTION("maps") = {BPF_MAP_TYPE_PERCPU_HASH, sizeof(u32), sizeof(struct source_counters), 65536,
 						     BPF_F_NO_PREALLOC};
 
-/* The rules of all access lists. */
-struct map access_rules SECTION("maps") = {BPF_MAP_TYPE_HASH, sizeof(struct access_key), sizeof(struct access_rule), 65536,
+/* Access lists, which never change: another list has another number. */
+struct map access_lists SECTION("maps") = {BPF_MAP_TYPE_HASH, sizeof(u32), sizeof(struct access_list), 4096, BPF_F_NO_PREALLOC};
+
+/* Their tables: what an address, a port and a protocol fit. */
+struct map access_networks SECTION("maps") = {BPF_MAP_TYPE_LPM_TRIE, sizeof(struct access_network), sizeof(struct access_masks),
+						     262144, BPF_F_NO_PREALLOC};
+struct map access_ports SECTION("maps") = {BPF_MAP_TYPE_LPM_TRIE, sizeof(struct access_port), sizeof(struct access_masks), 262144,
 						  BPF_F_NO_PREALLOC};
+struct map access_protos SECTION("maps") = {BPF_MAP_TYPE_HASH, sizeof(struct access_protocol), sizeof(u64), 262144,
+						   BPF_F_NO_PREALLOC};
 
 /* How packets become copies, by the profile's number. */
 struct map profiles SECTION("maps") = {BPF_MAP_TYPE_HASH, sizeof(u32), sizeof(struct profile), 4096, 0};

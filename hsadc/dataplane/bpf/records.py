@@ -7,15 +7,16 @@ loader compares every size here with that of the compiled object.
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TypeVar
 
+from hsadc.dataplane.bpf.access_masks import AccessMasks
 from hsadc.dataplane.mirror_counters import DestinationCounters, SourceCounters
 from hsadc.dataplane.next_hop import State
-from hsadc.intent.mirror import AccessRule, ProfileIntent, TunnelIntent
+from hsadc.intent.mirror import ProfileIntent, TunnelIntent
 from hsadc.wire.encapsulation import Encapsulation, template
 from hsadc.wire.ip import word_sum
 
@@ -25,8 +26,8 @@ _INDEX = struct.Struct("=I")
 _PAIR = struct.Struct("=II")
 _RULE_KEY = struct.Struct("!16sHBx")
 _SOURCE = struct.Struct("=IIII")
-_ACCESS = struct.Struct("=II16s16sHH16s16sHH")
-_PROFILE = struct.Struct("=11I8I8I")
+_MASKS = struct.Struct("=QQ")
+_PROFILE = struct.Struct("=12I8I8I")
 _TUNNEL = struct.Struct("=16s16s4B2HIII16s80sIIIIIII16s")
 _IPV4_BYTES, _IPV6_BYTES = 20, 40
 
@@ -52,7 +53,7 @@ def decode_index(key: bytes) -> int:
 
 
 def encode_pair(first: int, second: int) -> bytes:
-    """The key of a destination (profile, helper's index) or of an access list's rule (list, place)."""
+    """The key of a destination: profile and helper's index."""
     return _PAIR.pack(first, second)
 
 
@@ -116,33 +117,21 @@ class Source:
         return cls(number, profile, access_list, _name(_DIRECTIONS, directions))
 
 
-def encode_access_rule(rule: AccessRule) -> bytes:
-    """An access list's rule as the map holds it."""
-    ends = [(rule.source, rule.source_ports), (rule.destination, rule.destination_ports)]
-    packed = [part for network, ports in ends for part in (*_network(network), *ports)]
-    return _ACCESS.pack(rule.permit, rule.protocol, *packed)
+def encode_access_list(number: int, masks: AccessMasks) -> Iterator[tuple[str, bytes, bytes]]:
+    """An access list's entries, by the map that holds them: its tables, and last what makes it be in force."""
+    for (address, length), fits in masks.networks.items():
+        yield "access_networks", struct.pack("=II16s", 32 + length, number, address.to_bytes(16, "big")), _MASKS.pack(*fits)
+    for (port, length), fits in masks.ports.items():
+        key = struct.pack("=II", 32 + length, number) + struct.pack("!HH", port, 0)
+        yield "access_ports", key, _MASKS.pack(*fits)
+    for (family, protocol), fit in masks.protocols.items():
+        yield "access_protos", struct.pack("=IHH", number, protocol, family), struct.pack("=Q", fit)
+    yield "access_lists", encode_index(number), struct.pack("=4Q", masks.permit, masks.any_protocol, *masks.portless)
 
 
-def _network(network: IPv4Network | IPv6Network | None) -> tuple[bytes, bytes]:
-    """Address and mask; the upper bits of a mapped IPv4 network tell its family."""
-    if network is None:
-        return bytes(16), bytes(16)
-    mask = (b"\xff" * 12 if network.version == 4 else b"") + network.netmask.packed
-    return encode_address(network.network_address), mask
-
-
-def decode_access_rule(value: bytes) -> AccessRule:
-    """The opposite of `encode_access_rule`."""
-    permit, protocol, *ends = _ACCESS.unpack(value)
-    source, destination = (_decode_network(*ends[i : i + 2]) for i in (0, 4))
-    return AccessRule(bool(permit), protocol, source, (ends[2], ends[3]), destination, (ends[6], ends[7]))
-
-
-def _decode_network(address: bytes, mask: bytes) -> IPv4Network | IPv6Network | None:
-    length = int.from_bytes(mask, "big").bit_count()
-    if address.startswith(_MAPPED) and length >= 96:
-        return ip_network((address[12:], length - 96))
-    return None if not length and not any(address) else ip_network((address, length))
+def list_of(name: str, key: bytes) -> int:
+    """The number of the access list that an entry of one of its maps belongs to."""
+    return int(_INDEX.unpack_from(key, 4 if name in ("access_networks", "access_ports") else 0)[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,10 +156,11 @@ class Profile:
         """As the map holds it."""
         p = self.intent
         mask = sum(up << i for i, up in enumerate(self.live))
+        limited = p.sample_packets > 1 or any((p.truncate_bytes, p.rate_pps, p.rate_mbps))
         limits = (p.truncate_bytes or 0, p.rate_pps or 0, p.rate_mbps or 0)
         head = (_DIRECTIONS[p.direction], _DISTRIBUTE[p.distribute], p.sample_packets, p.sample_flows, p.access_list, *limits)
         rest = [i for indices in (self.helpers, self.devices) for i in (*indices, *[0] * (DESTINATIONS_MAX - len(indices)))]
-        return _PROFILE.pack(*head, self.needs_hash, len(self.helpers), mask, *rest)
+        return _PROFILE.pack(*head, self.needs_hash, limited, len(self.helpers), mask, *rest)
 
     @classmethod
     def decode(cls, number: int, value: bytes) -> Profile:
@@ -319,7 +309,10 @@ SIZES: Mapping[str, tuple[int, int]] = {
     "rules": (_RULE_KEY.size, _SOURCE.size),
     "port_mirrors": (_INDEX.size, _SOURCE.size),
     "source_counters": (_INDEX.size, 8 * len(fields(SourceCounters))),
-    "access_rules": (_PAIR.size, _ACCESS.size),
+    "access_lists": (_INDEX.size, 32),
+    "access_networks": (24, _MASKS.size),
+    "access_ports": (12, _MASKS.size),
+    "access_protos": (8, 8),
     "profiles": (_INDEX.size, _PROFILE.size),
     "analyzers": (16, _INDEX.size),
     "vxlan_ports": (_INDEX.size, _INDEX.size),
@@ -328,6 +321,6 @@ SIZES: Mapping[str, tuple[int, int]] = {
     "series": (_INDEX.size, _PAIR.size),
     "copy_counters": (_PAIR.size, 8 * len(fields(DestinationCounters))),
     "buckets": (_PAIR.size, 16),
-    "scratches": (_INDEX.size, 716),
+    "scratches": (_INDEX.size, 784),
 }
 """Bytes of a key and of a value of each map."""

@@ -47,21 +47,30 @@ struct scratch {
 	u32 busy;
 	u32 profile; /* that made the copy; 0: user space did */
 	u32 hash;    /* of its flow */
+	u32 limited; /* whether the profile asks anything of single copies */
 	/* of the outer packet */
 	u32 identification;
 	u32 sequence;
-	u32 pad;
 	struct frame frame;
 	struct piece piece;
 	u8 outer[128];
+	/* within the tap */
+	struct source rule, port; /* of which the packet is; profile 0: of none */
+	u32 direction;            /* of the packet, as the rule has it */
+	u32 chosen, end;          /* the destinations that get a copy */
 	/* room */
 	struct packet packet;
 	struct fragment_key fragment_key;
 	struct rule_key rule_key;
+	struct access_network network_key;
 	struct address quoted;
 	union header first, second;
 	u8 chunk[CHUNK];
 };
+
+/* What was written to scratch is read from there again, by the compiler and so by the verifier: it takes it for unknown then, and
+ * follows one way on instead of one for each value that it might have. */
+#define FORGET() asm volatile("" ::: "memory")
 
 /* One entry. */
 struct map scratches SECTION("maps") = {BPF_MAP_TYPE_PERCPU_ARRAY, sizeof(u32), sizeof(struct scratch), 1, 0};

@@ -62,26 +62,26 @@ INLINE int may_loop(const struct __sk_buff *skb, struct scratch *scratch)
 	return packet->protocol == (packet->family == 4 ? ICMP : ICMPV6) && quotes_copy(skb, scratch);
 }
 
-/* The destination that gets the flow, of those that are up. */
-INLINE u32 choose(const struct profile *profile, u32 hash)
+/* The place of the destination that gets the flow, of those that are up, goes to scratch->chosen. */
+INLINE void choose(struct scratch *scratch, const struct profile *profile, u32 hash)
 {
-	u32 live = profile->live, best = 0, chosen = 0;
+	u32 live = profile->live ? profile->live : 0xff, best = 0;
 
-	if (!live)
-		live = 0xff;
 	for (u32 i = 0; i < DESTINATIONS_MAX; i++) {
 		u32 rank = mix(hash ^ (DESTINATION_FACTOR * (i + 1)));
 
 		if (i >= profile->count || !(live >> i & 1))
 			continue;
-		if (profile->distribute == FAILOVER)
-			return i;
+		if (profile->distribute == FAILOVER) {
+			scratch->chosen = i;
+			return;
+		}
 		if (rank > best) {
 			best = rank;
-			chosen = i;
+			scratch->chosen = i;
 		}
+		FORGET();
 	}
-	return chosen;
 }
 
 INLINE void hand_over(struct __sk_buff *skb, struct source_counters *counters, u32 device, u32 packets)
@@ -93,82 +93,125 @@ INLINE void hand_over(struct __sk_buff *skb, struct source_counters *counters, u
 		COUNT(counters, copied, packets);
 }
 
-INLINE void distribute(struct __sk_buff *skb, struct scratch *scratch, const struct source *source, const struct profile *profile,
-		       struct source_counters *counters, u32 packets, u32 hash)
+INLINE void distribute(struct __sk_buff *skb, struct scratch *scratch, u32 number, const struct profile *profile, struct source_counters *counters,
+		       u32 packets, u32 hash)
 {
-	u32 chosen = profile->distribute == REPLICATE ? 0 : choose(profile, hash);
-	u32 end = profile->distribute == REPLICATE ? profile->count : chosen + 1;
-
+	scratch->chosen = 0;
+	if (profile->distribute != REPLICATE)
+		choose(scratch, profile, hash);
+	scratch->end = profile->distribute == REPLICATE ? profile->count : scratch->chosen + 1;
 	scratch->busy = 1;
-	scratch->profile = source->profile;
+	scratch->profile = number;
 	scratch->hash = hash;
+	scratch->limited = profile->limited;
 	scratch->piece.length = 0;
-	for (u32 i = 0; i < DESTINATIONS_MAX; i++)
-		if (i >= chosen && i < end)
+	for (u32 i = 0; i < DESTINATIONS_MAX; i++) {
+		FORGET();
+		if (i >= scratch->chosen && i < scratch->end)
 			hand_over(skb, counters, profile->devices[i], packets);
+	}
 	scratch->profile = 0;
 	scratch->busy = 0;
 }
 
-INLINE void mirror_from(struct __sk_buff *skb, struct scratch *scratch, const struct source *source, u32 direction, int guarded)
+/* Bytes of the IP packets that the packet stands for. */
+INLINE u32 bytes_of(const struct __sk_buff *skb, const struct packet *packet, u32 packets)
+{
+	u32 bytes = skb->gso_size || !packet->family ? skb->len - packet->offset : packet->length;
+
+	if (packets > 1)
+		bytes += (packets - 1) * headers_length(skb, packet->offset, packet->transport, packet->protocol);
+	return bytes;
+}
+
+/* Looks at the packet as one of a source; what may be a copy is not copied from a `guarded` one. */
+INLINE void mirror(struct __sk_buff *skb, struct scratch *scratch, const struct source *source, u32 direction, u32 guarded)
 {
 	const struct packet *packet = &scratch->packet;
-	u32 id = source->id, number = source->profile, packets = segments_of(skb), bytes, hash = 0;
-	struct source_counters *counters = bpf_map_lookup_elem(&source_counters, &id);
-	struct profile *profile = bpf_map_lookup_elem(&profiles, &number);
+	struct source_counters *counters = bpf_map_lookup_elem(&source_counters, &source->id);
+	struct profile *profile = bpf_map_lookup_elem(&profiles, &source->profile);
+	u32 packets = segments_of(skb), hash = 0;
 
 	if (!counters || !profile)
 		return;
 	COUNT(counters, seen, packets);
-	if (guarded && (scratch->busy || may_loop(skb, scratch))) {
+	if (guarded && may_loop(skb, scratch)) {
 		COUNT(counters, loop_guard, packets);
 		return;
 	}
-	if (!(source->directions & profile->directions & direction) || !permits(source->access_list, packet) ||
-	    !permits(profile->access_list, packet)) {
+	FORGET();
+	if (!(source->directions & profile->directions & direction) ||
+	    !permits(scratch, source->access_list, profile->access_list)) {
 		COUNT(counters, filtered, packets);
 		return;
 	}
+	FORGET();
 	if (profile->needs_hash)
 		hash = hash_flow(packet);
 	if (profile->sample_flows > 1 && mix(hash ^ SAMPLE_SEED) % profile->sample_flows) {
 		COUNT(counters, sampled_out, packets);
 		return;
 	}
-	bytes = skb->gso_size || !packet->family ? skb->len - packet->offset : packet->length;
-	if (packets > 1)
-		bytes += (packets - 1) * headers_length(skb, packet->offset, packet->transport, packet->protocol);
 	COUNT(counters, matched_packets, packets);
-	COUNT(counters, matched_bytes, bytes);
-	distribute(skb, scratch, source, profile, counters, packets, hash);
+	COUNT(counters, matched_bytes, bytes_of(skb, packet, packets));
+	distribute(skb, scratch, source->profile, profile, counters, packets, hash);
+}
+
+/* The virtual server's rule that takes the packet, by its destination (forward), else by its source (backward). */
+INLINE void match(struct scratch *scratch)
+{
+	struct source *rule;
+
+	scratch->rule.profile = 0;
+	if (!scratch->packet.has_ports)
+		return;
+	scratch->direction = FORWARD;
+	rule = find_rule(scratch, &scratch->packet.destination, scratch->packet.destination_port);
+	if (!rule) {
+		scratch->direction = BACKWARD;
+		rule = find_rule(scratch, &scratch->packet.source, scratch->packet.source_port);
+	}
+	if (rule)
+		scratch->rule = *rule;
+}
+
+/* What is sent while a copy is being made is how the kernel asks for the copy's next hop. */
+INLINE int refuse(const struct __sk_buff *skb, const struct source *port)
+{
+	u32 id = port->id;
+	struct source_counters *counters = bpf_map_lookup_elem(&source_counters, &id);
+
+	if (counters) {
+		COUNT(counters, seen, segments_of(skb));
+		COUNT(counters, loop_guard, segments_of(skb));
+	}
+	return TC_ACT_UNSPEC;
 }
 
 INLINE int tap(struct __sk_buff *skb, u32 port_direction)
 {
 	struct scratch *scratch = find_scratch();
-	u32 ifindex = skb->ifindex, direction = FORWARD;
-	struct source *rule = 0, *port;
+	u32 ifindex = skb->ifindex;
+	struct source *port;
 
 	if (!scratch || skb->mark == COPY_MARK)
 		return TC_ACT_UNSPEC;
 	port = bpf_map_lookup_elem(&port_mirrors, &ifindex);
-	if (!scratch->busy) {
-		read_packet(skb, scratch);
-		if (scratch->packet.has_ports) {
-			rule = find_rule(scratch, &scratch->packet.destination, scratch->packet.destination_port);
-			if (!rule) {
-				rule = find_rule(scratch, &scratch->packet.source, scratch->packet.source_port);
-				direction = BACKWARD;
-			}
-		}
-	}
-	if (port && rule && rule->profile == port->profile)
-		port = 0; /* one copy is enough */
-	for (int i = 0; i < 2; i++) {
-		const struct source *source = i ? port : rule;
+	if (scratch->busy)
+		return port ? refuse(skb, port) : TC_ACT_UNSPEC;
+	read_packet(skb, scratch);
+	FORGET();
+	match(scratch);
+	scratch->port.profile = 0;
+	if (port && port->profile != scratch->rule.profile) /* one copy is enough */
+		scratch->port = *port;
+	FORGET();
+	for (u32 i = 0; i < 2; i++) {
+		const struct source *source = i ? &scratch->port : &scratch->rule;
 
-		if (source)
-			mirror_from(skb, scratch, source, i ? port_direction : direction, i);
+		if (source->profile)
+			mirror(skb, scratch, source, i ? port_direction : scratch->direction, i);
+		FORGET();
 	}
 	return TC_ACT_UNSPEC;
 }

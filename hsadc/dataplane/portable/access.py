@@ -9,7 +9,8 @@ from hsadc.dataplane.portable.packet import ICMP, ICMPV6, IPV4, MAPPED, TCP, UDP
 from hsadc.intent.mirror import ANY_ICMP, ANY_PORT, ANY_PROTOCOL, AccessListIntent, AccessRule
 
 _End = tuple[int, int]
-"""Address as a number of 128 bits, and port; -1 where there is none."""
+"""Address as a number of 128 bits, plus 2**128 in an IPv4 packet; and port, -1 where there is none."""
+_IPV4 = 1 << 128
 _Test = Callable[[int, int, _End, _End], bool]
 
 
@@ -24,7 +25,9 @@ def compile_list(intent: AccessListIntent | None) -> Callable[[Packet], bool]:
         if header is None:
             return False
         ports = packet.ports or (-1, -1)
-        source, destination = (int.from_bytes(header.source), ports[0]), (int.from_bytes(header.destination), ports[1])
+        family = _IPV4 if packet.ethertype == IPV4 else 0  # an IPv6 network has no IPv4 addresses, ::/0 neither
+        source = family + int.from_bytes(header.source), ports[0]
+        destination = family + int.from_bytes(header.destination), ports[1]
         for permit, test in entries:
             if test(header.protocol, packet.ethertype, source, destination):
                 return permit
@@ -54,7 +57,6 @@ def _compile_end(network: IPv4Network | IPv6Network | None, ports: tuple[int, in
     low, high = (-1, 65535) if ports == ANY_PORT else ports
     if network is None:
         return lambda end: low <= end[1] <= high
-    prefix = MAPPED if isinstance(network, IPv4Network) else b""
-    first = int.from_bytes(prefix + network.network_address.packed)
-    last = int.from_bytes(prefix + network.broadcast_address.packed)
+    family = _IPV4 + int.from_bytes(MAPPED + bytes(4)) if isinstance(network, IPv4Network) else 0
+    first, last = family + int(network.network_address), family + int(network.broadcast_address)
     return lambda end: first <= end[0] <= last and low <= end[1] <= high

@@ -90,6 +90,14 @@ class MirrorCore:
                 sent += self._senders[profile, name].send(packet, decision.flow_hash, now_ns)
         return sent
 
+    def unsent(self, outgoing: Outgoing, reason: str) -> None:
+        """Take back one of the packets that `process` returned: it was not sent after all, for this reason (a counter's name)."""
+        outgoing.unsent(reason)
+
+    def clear_counters(self) -> None:
+        """Set all of them to zero."""
+        self.state.clear_counters()
+
     def counters(self) -> MirrorCounters:
         """All counters as they stand."""
         return self.state.counters()

@@ -10,13 +10,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from hsadc.dataplane import next_hop
 from hsadc.dataplane.mirror_counters import MirrorCounters
 from hsadc.dataplane.netlink import Netlink
 from hsadc.dataplane.next_hop import Watcher
 from hsadc.dataplane.portable.copier import Copier, Core
+from hsadc.dataplane.portable.core import Intents, MirrorCore, TunnelStatus
 from hsadc.dataplane.portable.output import Output, Way
 from hsadc.dataplane.portable.path import NO_NEIGHBOUR, UP, Path, find_path
 from hsadc.dataplane.portable.table import Table
@@ -41,17 +42,15 @@ class Wanted:
     paths: Mapping[str, Path] = field(default_factory=dict)
 
 
-class MakeCore(Protocol):
-    """Makes a core; what the one before has counted and numbered goes on."""
+MakeCore = Callable[["Wanted", Any], Core]
+"""Makes a core of what is wanted; what the one before (None for the first) has counted and numbered goes on."""
 
-    def __call__(self, wanted: Wanted, before: Any) -> Core:
-        """Make it.
 
-        Args:
-            wanted: consistent in itself.
-            before: a core that was made here; None for the first.
-        """
-        ...
+def make_core(wanted: Wanted, before: MirrorCore | None) -> MirrorCore:
+    """The core that the mirror uses unless it is given another one."""
+    intents = Intents(wanted.tunnels, wanted.access_lists, wanted.profiles, wanted.rules, wanted.port_mirrors)
+    statuses = {interface: TunnelStatus(path.state, path.mtu_bytes) for interface, path in wanted.paths.items()}
+    return MirrorCore(intents, statuses, before.state if before else None)
 
 
 class PortableMirror:
@@ -63,7 +62,7 @@ class PortableMirror:
         tunnels, access_lists, profiles, rules, port_mirrors, taps: the drivers, in the order of dependence.
     """
 
-    def __init__(self, make_core: MakeCore) -> None:
+    def __init__(self, make_core: MakeCore = make_core) -> None:
         """Nothing is seen or sent yet.
 
         Raises:

@@ -1,4 +1,4 @@
-"""What the mirror remembers from packet to packet: counters, numbers, rates, fragments; a change of the configuration keeps it."""
+"""What the mirror remembers from packet to packet: counters, numbers, rates, fragments; changes of the configuration keep it."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ class Tap:
         self._lost = 0
         self._socket = open_packet_socket(socket.SOCK_RAW)
         try:
-            self.ifindex = socket.if_nametoindex(device)
+            self.ifindex = _index(device)
             self._socket.setsockopt(_SOL_PACKET, _VERSION, _TPACKET_V3)
             self._socket.setsockopt(_SOL_PACKET, _VNET_HDR, 1)
             self._socket.setsockopt(_SOL_PACKET, _RX_RING, request(blocks))
@@ -125,6 +125,13 @@ def open_packet_socket(kind: int) -> socket.socket:
         if e.errno == errno.EAFNOSUPPORT:
             raise Unsupported("open a packet socket", "this kernel has none (CONFIG_PACKET)") from e
         raise
+
+
+def _index(device: str) -> int:
+    try:
+        return socket.if_nametoindex(device)
+    except OSError as e:  # which tells no errno
+        raise OSError(errno.ENODEV, "the device does not exist", device) from e
 
 
 def _attach(s: socket.socket, program: tuple[tuple[int, int, int, int], ...]) -> None:

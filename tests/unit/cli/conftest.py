@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -34,6 +35,8 @@ class MemoryShell:
         self.started = threading.Event()
         self.may_go_on = threading.Event()
         self.ended = threading.Event()
+        self.live = 0
+        self.seen = threading.Event()
 
     @property
     def prompt(self) -> str:
@@ -43,6 +46,9 @@ class MemoryShell:
         self.ran.append(line)
         self.history.append(line)
         words = line.split()
+        if words[:1] == ["live"]:
+            self.live = int(words[1])
+            return Reply(("begun",), more=True)
         if words[:1] == ["show"]:
             return Reply(self._show(*words[1:]))
         if words[:1] == ["watch"]:
@@ -83,6 +89,15 @@ class MemoryShell:
             "lines": tuple(f"line {n}" for n in range(1, int(number) + 1)),
             "escape": ("a\x1b[2Jb\x9bc",),
         }[what]
+
+    def follow(self, *, stop: bool = False) -> Reply:
+        """`live N` prints so many packets; with -1 one that is wrong comes at once."""
+        time.sleep(0.001)
+        self.live -= 1
+        self.seen.set()
+        if self.live < -1:
+            return Reply(("% Error: the device went down",), ok=False)
+        return Reply(("the end",)) if stop or self.live < 0 else Reply((f"packet {self.live}",), more=True)
 
     def finish(self) -> Reply:
         if self.name == "refused":

@@ -35,11 +35,11 @@ class TestHelp:
         assert "modes around" not in "".join(session.help(""))
         run(session, "configure", "interface tunnel1")
         assert session.help("")[-1] == "The commands of the modes around this one work here, too."
-        assert session.help("tunnel ") == ["  gre  GRE tunnel"]
+        assert session.help("tunnel ") == ["  erspan  ERSPAN tunnel", "  gre     GRE tunnel", "  vxlan   VXLAN tunnel"]
 
     def test_words_only_after_a_half_typed_one(self, session):
         assert session.help("s") == ["save  show"]
-        assert session.help("show i") == ["interface  ip"]
+        assert session.help("show i") == ["interface  ip  ipv6"]
 
     def test_values_and_names_that_exist(self, session, device):
         configure(device, FULL)

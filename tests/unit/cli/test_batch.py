@@ -79,3 +79,13 @@ def test_takes_the_longest_line_and_tabs(make_shell):
     longest = "!" + "x" * (LINE_LIMIT - 1)
     run(shell, "show\tversion\r\n", longest)
     assert shell.ran == ["show\tversion", longest]
+
+
+def test_a_command_that_goes_on_is_printed_as_it_goes(make_shell):
+    shell = make_shell()
+    assert run(shell, "live 2", "show version") == (0, ["begun", "packet 1", "packet 0", "the end", "hsadc 1.0"])
+
+
+def test_a_command_that_fails_on_the_way_ends_the_batch_and_is_named(make_shell):
+    status, printed = run(make_shell(), "live -1", "show version")
+    assert (status, printed) == (1, ["begun", "line 1: live -1", "hsadc#live -1", "% Error: the device went down"])

@@ -178,6 +178,42 @@ def test_again_and_again_until_a_key_is_pressed(make_shell):
     assert f"look 3\n{AGAIN}" in paper.printed
 
 
+@pytest.mark.parametrize("key", ["x", "\x03", "\r"])
+def test_a_command_that_goes_on_until_a_key_is_pressed(make_shell, key):
+    paper = Paper(24)
+    with create_pipe_input() as typed, create_app_session(input=typed, output=paper):
+
+        class Watched(type(make_shell())):
+            def follow(self, *, stop: bool = False) -> Reply:
+                if self.live == 90:
+                    typed.send_text(f"{key}show version\r\x04")
+                return super().follow(stop=stop)
+
+        shell = Watched()
+        typed.send_text("live 99\r")
+        run_console(shell)
+    assert shell.ran == ["live 99", "show version"]
+    assert "packet 91\npacket 90\n" in paper.printed
+    assert "packet 80\n" not in paper.printed
+    assert "the end\n" in paper.printed
+
+
+def test_a_command_that_ends_by_itself(make_shell):
+    paper = Paper(24)
+    with create_pipe_input() as typed, create_app_session(input=typed, output=paper):
+
+        class Watched(type(make_shell())):
+            def follow(self, *, stop: bool = False) -> Reply:
+                reply = super().follow(stop=stop)
+                if not reply.more:
+                    typed.send_text("\x04")
+                return reply
+
+        typed.send_text("live 2\r")
+        run_console(Watched())
+    assert "begun\npacket 1\npacket 0\nthe end\n" in paper.printed
+
+
 def test_nothing_printed_is_obeyed_by_the_terminal(type_at, make_shell):
     assert "a?[2Jb?c\n" in type_at(make_shell(), "show escape\r")
 

@@ -189,3 +189,23 @@ def as_nobody(work: Callable[[], object]) -> Callable[[], str]:
             return said.read().decode()
 
     return go
+
+
+def test_a_command_goes_on_as_long_as_somebody_listens(path, make_shell):
+    shells = []
+
+    def make(login: Login) -> Shell:
+        shells.append(make_shell(login))
+        return shells[-1]
+
+    with running(path, make):
+        with RemoteShell(path, batch=True) as shell:
+            lines = []
+            assert run_batch(shell, ["live 2"], lines.append) == 0
+            assert lines == ["begun", "packet 1", "packet 0", "the end"]
+            assert shell.run("live 99").more
+            assert shell.follow().lines == ("packet 98",)
+            assert shell.follow(stop=True).lines == ("the end",)
+            shell.run("live 99")
+            shell.follow()
+        assert shells[0].ended.wait(5)

@@ -46,6 +46,22 @@ class Wire:
         self.written += text
 
 
+class Watched(Wire):
+    """A terminal whose operator types the second time when he sees something, and hangs up where that is nothing."""
+
+    def __init__(self, typed: str, *, at: str, then: str) -> None:
+        super().__init__(typed)
+        self.at, self.then = at, then
+
+    async def read(self) -> str:
+        if self.typed:
+            return self.typed.popleft()
+        if self.at not in self.written:
+            return await asyncio.Future()
+        then, self.then = self.then, ""
+        return then
+
+
 def serve(shell, *typed: str, rows: int = 5) -> str:
     wire = Wire(*typed, rows=rows)
     asyncio.run(serve_terminal(shell, wire))
@@ -162,6 +178,24 @@ class TestServeTerminal:
         shell, wire = make_shell(), Gone("watch 0.001\r")
         asyncio.run(serve_terminal(shell, wire, idle_timeout_s=0.0001))
         assert len(shell.ran) == 9
+
+    def test_a_command_goes_on_by_itself(self, make_shell):
+        wire = Watched("live 2\r", at="the end", then="exit\r")
+        asyncio.run(serve_terminal(make_shell(), wire))
+        assert wire.written == "hsadc#live 2\r\nbegun\r\npacket 1\r\npacket 0\r\nthe end\r\nhsadc#exit\r\n"
+
+    @pytest.mark.parametrize("key", ["x", "\x03", "\r"])
+    def test_a_command_that_goes_on_is_ended_by_a_key(self, make_shell, key):
+        shell, wire = make_shell(), Watched("live 999999\r", at="packet 999990", then=f"{key}exit\r")
+        asyncio.run(serve_terminal(shell, wire))
+        assert wire.written.endswith("the end\r\nhsadc#exit\r\n")
+        assert shell.ran == ["live 999999", "exit"]
+
+    def test_who_goes_away_while_a_command_goes_on_ends_it(self, make_shell):
+        shell, wire = make_shell(), Watched("live 999999\r", at="packet 999990", then="")
+        asyncio.run(serve_terminal(shell, wire))
+        assert shell.ended.wait(5)
+        assert shell.live > 999000
 
     def test_nothing_but_text_is_ever_written(self, make_shell):
         written = serve(make_shell(), f"show escape\r{UP}{LEFT}x\x03\x9b1m\x1b[2J\x07?\r", "show lines 9\r", "\t", "exit\r")

@@ -143,7 +143,9 @@ def test_what_may_follow_a_partial_line(capsys):
     assert main(["grammar", "complete", "sh ru"]) == 0
     assert capsys.readouterr().out == "running-config\n"
     assert main(["grammar", "complete", "--mode", "gre_tunnel", "source "]) == 0
-    assert capsys.readouterr().out == "  interface  Address of an interface\n  A.B.C.D    IPv4 address\n"
+    assert (
+        capsys.readouterr().out == "  interface  Address of an interface\n  A.B.C.D    IPv4 address\n  X:X::X:X   IPv6 address\n"
+    )
     assert main(["grammar", "complete", "--mode", "tunnel", ""]) == 1
     assert capsys.readouterr().err.startswith("hsadc: there is no mode tunnel, the modes are ")
 

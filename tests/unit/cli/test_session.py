@@ -37,6 +37,11 @@ class TestPrompt:
             (["configure", "interface ethernet0/0"], "hsadc(config-if-eth0/0)#"),
             (["configure", "interface tunnel1"], "hsadc(config-if-tun1)#"),
             (["configure", "tunnel gre x"], "hsadc(config-tunnel-gre)#"),
+            (["configure", "tunnel erspan x"], "hsadc(config-tunnel-erspan)#"),
+            (["configure", "tunnel vxlan x"], "hsadc(config-tunnel-vxlan)#"),
+            (["configure", "mirror-profile p"], "hsadc(config-mirror-profile)#"),
+            (["configure", "access-list l"], "hsadc(config-acl)#"),
+            (["configure", "access-list l", "mirror-profile p", "access-list l"], "hsadc(config-mirror-profile)#"),
             (["configure", "slb virtual-server v type http id 1"], "hsadc(config-slb-vs)#"),
             (["configure", "slb server-pool p"], "hsadc(config-slb-pool)#"),
             (["configure", "slb real-server r"], "hsadc(config-slb-rs)#"),
@@ -211,14 +216,14 @@ class TestErrors:
         assert refused(session, 'tunnel gree "x"') == [
             " " * len(prompt + "tunnel ") + "^-----unrecognized keyword gree, did you mean 'gre'?",
             "% Invalid input detected at '^' marker.",
-            "  expected: gre",
+            "  expected: erspan | gre | vxlan",
         ]
 
     @pytest.mark.parametrize(
         ("line", "expected"),
         [
-            ("tunnel", ["  expected: gre"]),
-            ("a", ["  expected: admin | app-profile"]),
+            ("tunnel", ["  expected: erspan | gre | vxlan"]),
+            ("a", ["  expected: access-list | admin | app-profile"]),
             ("show version x", ["  expected: <cr>"]),
             ("ip route 10.0.0.0/8", ["  expected: A.B.C.D | ethernet<slot>/<port>"]),
             ("xyz", []),

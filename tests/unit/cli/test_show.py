@@ -152,6 +152,7 @@ class TestSection:
             ("interface tun2", ["interface tunnel2"]),
             ("tunnel gre", ['tunnel gre "隧道"', 'tunnel gre "spare"']),
             ('tunnel gre "隧道"', ['tunnel gre "隧道"']),
+            ("tunnel", ['tunnel gre "隧道"', 'tunnel gre "spare"']),
             ("slb virtual-server off", ['slb virtual-server "off" type tcp id 2']),
             ("admin user", ['admin user "root"']),
             ("ip route", ["ip route 0.0.0.0/0 10.0.0.254", "ip route 10.20.0.0/16 10.77.0.1"]),

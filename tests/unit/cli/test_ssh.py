@@ -275,6 +275,36 @@ class TestBatch:
         assert all(s.ended.wait(10) for s in server.shells)
         assert [s.name for s in server.shells] == ["edge", "edge"]
 
+    def test_a_command_that_goes_on_sends_its_lines_as_they_come(self, serve):
+        async def talk(server: Server) -> None:
+            async with server.connect() as connection:
+                result = await connection.run("live 3\nshow version", stdin=asyncssh.DEVNULL)
+                assert (result.exit_status, result.stdout) == (0, "begun\npacket 2\npacket 1\npacket 0\nthe end\nhsadc 1.0\n")
+                process = await connection.create_process("live 999999")
+                assert await process.stdout.readline() == "begun\n"
+                assert await process.stdout.readline() == "packet 999998\n"
+                process.stdin.write("no key\x03")
+                assert (await until(process, "the end\n")).endswith("the end\n")
+                process = await connection.create_process()
+                process.stdin.write("live 3\nshow version\n")
+                assert (await until(process, "hsadc 1.0\n")).endswith("the end\nhsadc 1.0\n")
+                process.stdin.write_eof()
+
+        serve(talk)
+
+    @pytest.mark.parametrize("term", [None, "vt100"])
+    def test_a_command_that_goes_on_ends_with_its_client(self, serve, term):
+        async def talk(server: Server) -> None:
+            async with server.connect() as connection:
+                process = await connection.create_process("live 999999", term_type=term)
+                await process.stdout.readline()
+                connection.abort()
+            shell = server.shells[0]
+            assert await asyncio.to_thread(shell.ended.wait, 5)
+            assert shell.live > 990000
+
+        serve(talk)
+
     def test_input_without_lines_is_refused_before_it_is_large(self, serve):
         async def talk(server: Server) -> None:
             async with server.connect() as connection:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
@@ -13,6 +14,7 @@ from hsadc.config.commit import Device as Adc
 from hsadc.config.commit import MakeChange
 from hsadc.config.lock import Author
 from hsadc.dataplane.bpf.records import RuleCounters, TunnelCounters
+from hsadc.dataplane.capture import Packet
 from hsadc.dataplane.haproxy_statistics import Counters, VirtualServerStatistics
 from hsadc.dataplane.haproxy_supervisor import HaproxyState
 from hsadc.dataplane.mirror import MirrorCounters
@@ -20,6 +22,7 @@ from hsadc.dataplane.neighbour import Neighbour
 from hsadc.dataplane.netlink import Address, Link, Route
 from hsadc.dataplane.reconcile import Outcome, reconcile
 from hsadc.dataplane.tunnel import TunnelState
+from hsadc.errors import ConfigError
 from hsadc.intent.compile import Intent
 from hsadc.intent.inventory import Device, Inventory
 from hsadc.model.config import Config
@@ -60,6 +63,30 @@ class MemoryDriver:
         assert self.objects.pop(old.key) == old
 
 
+class MemoryCapture:
+    """As `hsadc.dataplane.capture.Capture`; each question for packets is answered with the next list, then with none."""
+
+    def __init__(self, device: str, expression: str, within: str, traffic: list[list[Packet]]) -> None:
+        if expression == "wrong":
+            raise ConfigError('filter "wrong"', "syntax error")
+        self.asked = (device, expression, within)
+        self._traffic = iter(traffic)
+        self.closed = False
+
+    def packets(self, wait_s: float) -> list[Packet]:
+        assert 0 < wait_s <= 0.2
+        if (found := next(self._traffic, None)) is None:
+            time.sleep(min(wait_s, 0.01))
+        return found or []
+
+    def counters(self) -> tuple[int, int]:
+        assert not self.closed
+        return 9, 3
+
+    def close(self) -> None:
+        self.closed = True
+
+
 class MemoryDataplane:
     """As `hsadc.dataplane.dataplane.Dataplane`.
 
@@ -79,6 +106,8 @@ class MemoryDataplane:
         self.before_apply: Callable[[], object] = lambda: None
         self.stopped = False
         self.cleared = 0
+        self.traffic: list[list[Packet]] = []
+        self.captures: list[MemoryCapture] = []
         self._intent = Intent()
 
     def _step(self) -> None:
@@ -134,6 +163,10 @@ class MemoryDataplane:
         if interface in self.unreachable:
             return TunnelState("down", "no route", None, None, None, tunnel.mtu_bytes)
         return TunnelState("up", "", tunnel.egress, IPv4Address("10.0.0.254"), "02:00:00:00:00:fe", tunnel.mtu_bytes)
+
+    def capture(self, device: str, expression: str, within: str = "") -> MemoryCapture:
+        self.captures.append(MemoryCapture(device, expression, within, self.traffic))
+        return self.captures[-1]
 
     def mirror_counters(self) -> MirrorCounters:
         rules = {r.id: RuleCounters(100, 64000, 99, 1) for r in self._intent.rules}

@@ -6,6 +6,7 @@ from collections import Counter
 from contextlib import suppress
 from dataclasses import fields
 
+import pytest
 from hypothesis import given
 
 from hsadc.config.change import Change
@@ -76,6 +77,41 @@ def test_the_same_configuration_differs_in_nothing():
     assert changed("") == []
     assert list(unified([], "a", "b")) == []
     assert changed('slb server-pool "p"\nno real-server "r"\nreal-server "r" port 8080 weight 9') == [], "order is no difference"
+
+
+LIST = ("permit tcp any any", "deny udp any any", "permit icmp any any", "deny ip any any")
+
+
+@pytest.mark.parametrize(
+    ("order", "removed", "added"),
+    [
+        ((1, 0, 2, 3), 1, 1),
+        ((3, 2, 1, 0), 3, 3),
+        ((3, 0, 1, 2), 1, 1),
+        ((1, 2, 3, 0), 1, 1),
+        ((2, 3), 2, 0),
+        ((3, 2), 3, 1),
+        ((), 4, 0),
+        ((0, 1, 2, 3), 0, 0),
+    ],
+)
+def test_in_an_access_list_what_has_moved_goes_and_comes(order, removed, added):
+    old, new = (load(grammar, "\n".join(("access-list a", *lines))).config for lines in (LIST, [LIST[n] for n in order]))
+    changes = difference(renderer, Change(old, new))
+    assert count(changes) == (added, removed)
+    for change in changes:
+        assert change.block == 'access-list "a"'
+        kept = [line for line in renderer.config(old) if line not in change.removed]
+        assert kept == [line for line in renderer.config(new) if line not in change.added]
+
+
+def test_the_order_of_a_profiles_destinations_is_a_difference():
+    old, new = (
+        load(grammar, f"mirror-profile p\ndestination interface {a}\ndestination interface {b}").config
+        for a, b in (("tunnel1", "tunnel2"), ("tunnel2", "tunnel1"))
+    )
+    assert old != new
+    assert count(difference(renderer, Change(old, new))) == (1, 1)
 
 
 @given(valid_configs(), valid_configs())

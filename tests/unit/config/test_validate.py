@@ -249,6 +249,9 @@ def test_what_is_right():
     assert wrong("interface tunnel2\nmirror-profile p\ndestination interface t2") == []
     assert wrong("access-list l\npermit 6 any any eq 80\npermit 17 any eq 1 any\npermit udp 2001:db8::1 eq 53 any") == []
     assert wrong("interface ethernet0/1\nipv6 address fe80::1/10\nipv6 address 2001:db8::/127") == []
+    assert wrong("access-list l\n" + "\n".join(f"permit {n} any any" for n in range(64))) == []
+    eight = "\n".join(f"destination interface e0/{n}" for n in range(8))
+    assert wrong(f"mirror-profile p\n{eight}\ninterface ethernet0/8\nmirror-traffic profile p") == []
     # An interface without addresses has what the system gives it: only the device knows.
     assert wrong('interface ethernet0/1\nexit\nslb virtual-server "v"\nip 10.0.0.2 port 80') == []
 

@@ -30,7 +30,7 @@ def words(mode, line):
         ("exec", "s", ["save", "show"]),
         ("exec", "S", ["save", "show"]),
         ("exec", "sh", ["show"]),
-        ("exec", "show i", ["interface", "ip"]),
+        ("exec", "show i", ["interface", "ip", "ipv6"]),
         ("exec", "show ip ", ["route"]),
         ("exec", "show tunnel gre ", ['"to b"', '"to-a"', '"中文"', "<cr>", "WORD"]),
         ("exec", "show tunnel gre to", ['"to b"', '"to-a"', "WORD"]),

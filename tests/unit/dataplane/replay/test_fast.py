@@ -1,0 +1,100 @@
+"""The fast path gives what MirrorCore gives, byte for byte and counter for counter."""
+
+from __future__ import annotations
+
+import os
+import struct
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hsadc.dataplane.portable.core import Intents, MirrorCore
+from hsadc.dataplane.replay.batch import Batch, gather
+from hsadc.dataplane.replay.fast import FastMirror
+from hsadc.dataplane.replay.headers import ethernet
+from hsadc.dataplane.replay.records import RecordWriter
+from tests.unit.dataplane.portable.examples import FRAME, INTENTS, MACS
+from tests.unit.dataplane.traffic import DEVICE, mirrors, plain_packets, traffic
+
+EXAMPLES = int(os.environ.get("HSADC_EXAMPLES", "100"))
+
+
+def by_core(intents, packets, core):
+    names = [tunnel.interface for tunnel in intents.tunnels]
+    for frame, now, received in packets:
+        for out in core.process(frame, DEVICE, received, now):
+            yield names.index(out.interface), now, out.data if out.is_frame else ethernet(out.data) + out.data
+
+
+def records(data):
+    at = 0
+    while at < len(data):
+        kind, size, interface, high, low, length, wire = struct.unpack_from("<7I", data, at)
+        assert (kind, length, size) == (6, wire, (length + 35) // 4 * 4)
+        assert not any(data[at + 28 + length : at + size - 4])
+        assert struct.unpack_from("<I", data, at + size - 4) == (size,)
+        yield interface, high << 32 | low, bytes(data[at + 28 : at + 28 + length])
+        at += size
+
+
+def batch_of(packets):
+    data, offsets, lengths = gather([frame for frame, _, _ in packets])
+    times = np.array([now for _, now, _ in packets], np.uint64)
+    return Batch(data, offsets, lengths, times, np.zeros(len(packets), np.bool_)), np.array([r for _, _, r in packets], np.bool_)
+
+
+def check(intents, packets, cut=None):
+    """Both ways, the fast one in two batches; gives the core's counters."""
+    slow, core = MirrorCore(intents), MirrorCore(intents)
+    for memory in (*slow.state.tunnels.values(), *core.state.tunnels.values()):
+        memory.identification, memory.sequence = 65534, 2**32 - 2
+    expected = list(by_core(intents, packets, slow))
+    mirror, writer, found = FastMirror(intents, core, DEVICE), RecordWriter(), []
+    for part in (packets[:cut], packets[cut:] if cut is not None else []):
+        if part:
+            found += records(writer.write(mirror.mirror(*batch_of(part))))
+    mirror.finish()
+    assert found == expected
+    assert core.counters() == slow.counters()
+    assert core.state.tunnels == slow.state.tunnels
+    for c in slow.counters().destinations.values():
+        assert c.unaccounted == 0
+    for c in slow.counters().sources.values():
+        assert c.seen == c.loop_guard + c.filtered + c.sampled_out + c.matched_packets
+    return slow.counters()
+
+
+random = st.randoms(use_true_random=True)
+
+
+@settings(max_examples=EXAMPLES)
+@given(random)
+def test_the_fast_path_gives_what_the_core_gives(r):
+    check(mirrors(r), traffic(r), r.choice([None, r.randint(0, 20)]))
+
+
+@settings(max_examples=EXAMPLES)
+@given(random)
+def test_plain_packets_alone(r):
+    intents = mirrors(r)
+    tunnels = tuple(replace(t, encapsulation=replace(t.encapsulation, checksum=False)) for t in intents.tunnels)
+    profiles = tuple(replace(p, sample_packets=1, rate_pps=None, rate_mbps=None) for p in intents.profiles)
+    packets = [(MACS + b"\x08\0" + plain_packets(r), r.randint(0, 2**63), r.random() < 0.5) for _ in range(r.randint(1, 30))]
+    check(replace(intents, tunnels=tunnels, profiles=profiles), packets)
+
+
+def test_no_packet_goes_through_the_core_when_all_are_plain(monkeypatch):
+    core = MirrorCore(INTENTS)
+    monkeypatch.setattr(core, "process", None)
+    mirror = FastMirror(INTENTS, core, DEVICE)
+    assert len(list(records(RecordWriter().write(mirror.mirror(*batch_of([(FRAME, 5, True)] * 3)))))) == 3
+
+
+@pytest.mark.parametrize("packets", [[], [(b"", 0, True)]])
+def test_nothing_comes_of_nothing(packets):
+    mirror = FastMirror(Intents(), MirrorCore(Intents()), DEVICE)
+    assert mirror.mirror(*batch_of(packets)) == []
+    assert RecordWriter().write([]) == b""
