@@ -123,7 +123,7 @@ class PacketNet:
 
     def configure(self, intents):
         """Put a configuration in force; None: nothing."""
-        m = self._mirror
+        m, self._intents = self._mirror, intents
         names = ("tunnels", "access_lists", "profiles", "rules", "port_mirrors")
         with self.inside(self.adc):
             taps = (m.taps, (TapIntent("front"),) if intents else ())
@@ -142,9 +142,10 @@ class PacketNet:
         self._mirror.clear_counters()
 
     def counters(self):
-        """All counters of sources and of destinations that belong to a profile."""
-        found = self._mirror.counters()
-        return dict(found.sources), {key: c for key, c in found.destinations.items() if key[0]}
+        """All counters of the configuration's sources, and of destinations that belong to a profile."""
+        found, intents = self._mirror.counters(), self._intents
+        ids = {s.id for s in (*intents.rules, *intents.port_mirrors)}  # ids that are gone go with the next change
+        return {i: c for i, c in found.sources.items() if i in ids}, {key: c for key, c in found.destinations.items() if key[0]}
 
     def run(self, frames):
         """Run the taps' programs over frames; returns what left by `back`.
