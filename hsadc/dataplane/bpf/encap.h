@@ -208,17 +208,19 @@ INLINE long write_outer(struct __sk_buff *skb, const struct way *way, u32 length
 	return 0;
 }
 
-/* Makes room for `size` bytes of outer headers and `layer2` of the payload's Ethernet header, and fills in the latter. */
+/* Makes room for `size` bytes of outer headers and `layer2` of the payload's Ethernet header, and fills in the latter. A multicast
+ * address in the outer Ethernet header is overwritten: the kernel silently drops what has one and is sent to a next hop. */
 INLINE long make_room(struct __sk_buff *skb, const struct way *way, u64 flags, u32 size, u32 layer2)
 {
-	u8 macs[12];
+	u8 macs[12], unicast[6] = {};
 
 	if (layer2 && bpf_skb_load_bytes(skb, 0, macs, sizeof(macs)))
 		return -1;
 	flags |= way->tunnel->ip_size == IPV6_LENGTH ? BPF_F_ADJ_ROOM_ENCAP_L3_IPV6 : BPF_F_ADJ_ROOM_ENCAP_L3_IPV4;
 	if (layer2)
 		flags |= (u64)layer2 << BPF_F_ADJ_ROOM_ENCAP_L2_SHIFT | BPF_F_ADJ_ROOM_ENCAP_L2_ETH;
-	if (bpf_skb_adjust_room(skb, (s32)(size + layer2), BPF_ADJ_ROOM_MAC, flags))
+	if (bpf_skb_adjust_room(skb, (s32)(size + layer2), BPF_ADJ_ROOM_MAC, flags) ||
+	    bpf_skb_store_bytes(skb, 0, unicast, sizeof(unicast), 0))
 		return -1;
 	return layer2 ? store_layer2(skb, &way->scratch->frame, ETH_LENGTH + size, macs) : 0;
 }
@@ -257,6 +259,8 @@ INLINE int send(struct __sk_buff *skb, const struct way *way)
 		put_tags(skb, &way->scratch->frame);
 	else if (write_outer(skb, way, length, way->packets) || wrap(skb, way))
 		return DROP(way->counters, encapsulation, way->packets);
+	if (way->truncated)
+		COUNT(way->counters, truncated, way->packets);
 	COUNT(way->counters, sent_packets, way->packets);
 	COUNT(way->counters, sent_bytes, length + (way->packets - 1) * (way->repeated + way->layer2));
 	return leave(skb, way);
@@ -340,6 +344,8 @@ INLINE int fragment(struct __sk_buff *skb, const struct way *way)
 		return DROP(way->counters, encapsulation, 1);
 	send_pieces(skb, &way->scratch->piece, way->counters, total, pieces, size, 1);
 	COUNT(way->counters, fragmented, 1);
+	if (way->truncated)
+		COUNT(way->counters, truncated, 1);
 	return TC_ACT_SHOT; /* its fragments are on their way */
 }
 
@@ -389,21 +395,25 @@ INLINE int fit_gso(struct __sk_buff *skb, struct way *way, u32 packets)
 	return READY;
 }
 
+/* DF is a matter of IPv4, and frames have no outer packet. */
+INLINE int may_fragment(const struct tunnel *tunnel)
+{
+	return tunnel->kind != NONE && (tunnel->ip_size == IPV6_LENGTH || !(tunnel->flags & DONT_FRAGMENT));
+}
+
 INLINE int fit_lone(struct __sk_buff *skb, struct way *way)
 {
 	u32 length = skb->len - ETH_LENGTH;
 
 	if (length + way->room <= way->tunnel->path_mtu)
 		return READY;
-	if (way->tunnel->oversize == SEGMENT)
+	if (way->tunnel->oversize == SEGMENT && !way->truncated)
 		return split(skb, way);
-	if (way->tunnel->oversize == FRAGMENT && !(way->tunnel->flags & DONT_FRAGMENT))
+	if (way->tunnel->oversize == FRAGMENT && may_fragment(way->tunnel))
 		return fragment(skb, way);
 	if (way->tunnel->oversize != TRUNCATE || way->tunnel->path_mtu < way->room + HEADER_MAX ||
 	    trim(skb, way->tunnel->path_mtu - way->room))
 		return DROP(way->counters, oversize, 1);
-	if (!way->truncated)
-		COUNT(way->counters, truncated, 1);
 	way->truncated = 1;
 	return READY;
 }
@@ -445,8 +455,6 @@ INLINE int limit(struct __sk_buff *skb, struct way *way, const struct profile *p
 							 way->scratch->frame.protocol) + way->layer2);
 	if ((profile->rate_pps || profile->rate_mbps) && !conforms(bucket, profile, packets, bytes))
 		return DROP(way->counters, rate_limit, packets);
-	if (way->truncated)
-		COUNT(way->counters, truncated, packets);
 	return TC_ACT_UNSPEC;
 }
 
