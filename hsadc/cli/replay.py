@@ -66,10 +66,13 @@ def run_replay(options: Options, write: Callable[[str], None], status: Callable[
         HsadcError: anything else that is wrong, such as the disk.
     """
     config = checked(load_grammar(), str(options.config), read_text(options.config))
-    mirror(intents_of(config), options, write, status)
+    intents = intents_of(config)
+    mirror(intents, names_of(config, intents), options, write, status)
 
 
-def mirror(intents: Intents, options: Options, write: Callable[[str], None], status: Callable[[str], None] | None = None) -> None:
+def mirror(
+    intents: Intents, names: Names, options: Options, write: Callable[[str], None], status: Callable[[str], None] | None = None
+) -> None:
     """`run_replay` of a configuration that is compiled."""
     if not intents.rules and not intents.port_mirrors:
         raise ConfigError(str(options.config), "no virtual server or interface that is in force has mirror-traffic")
@@ -97,13 +100,12 @@ def intents_of(config: Config) -> Intents:
     """What the mirror of a configuration does, on a machine that has just the interfaces it names.
 
     Raises:
-        ConfigError: the configuration does not fit that machine: a tunnel's source is an interface without an address, for instance.
+        ConfigError: it does not fit that machine: a tunnel's source is an interface without an address, for instance.
     """
     from hsadc.intent.compile import compile_config
 
-    config = replace(
-        config, ethernet={name: replace(config.ethernet.get(name, Ethernet(name)), device=name) for name in named(config)}
-    )
+    ethernet = {name: replace(config.ethernet.get(name, Ethernet(name)), device=name) for name in named(config)}
+    config = replace(config, ethernet=ethernet)
     intent = compile_config(config, inventory_of(config)).intent
     return Intents(intent.tunnels, intent.access_lists, intent.profiles, intent.rules, intent.port_mirrors)
 
