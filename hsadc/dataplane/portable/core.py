@@ -32,8 +32,8 @@ class MirrorCore:
         """Make it; tunnels without a status are up and their paths as wide as configured."""
         self.state = state or MirrorState()
         senders = [(p.number, name) for p in intents.profiles for name in p.destinations]
-        sources = {*(rule.id for rule in intents.rules), *(mirror.id for mirror in intents.port_mirrors)}
-        self.state.keep(sources, set(senders), {t.interface for t in intents.tunnels})
+        sources = [*(rule.id for rule in intents.rules), *(mirror.id for mirror in intents.port_mirrors)]
+        self.state.keep(set(sources), set(senders), {t.interface for t in intents.tunnels})
         for source in sources:
             self.state.sources.setdefault(source, SourceTally())
         self.tunnels = {
