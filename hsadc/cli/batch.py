@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
 from hsadc.cli.shell import Reply, Shell
 
@@ -81,15 +84,37 @@ def run_batch(shell: Shell, lines: Iterable[str], write: Callable[[str], object]
     batch = Batch(shell)
     for line in lines:
         printed = batch.run(line)
-        while printed or batch.more:
-            for text in printed:
-                write(text)
-            printed = batch.follow() if batch.more else ()
+        for text in printed:
+            write(text)
+        if batch.more:
+            _follow(batch, write)
         if batch.done:
             break
     for text in batch.finish():
         write(text)
     return int(batch.failed)
+
+
+def _follow(batch: Batch, write: Callable[[str], object]) -> None:
+    """Print what the command that is still at work says; Ctrl-C brings it to its end, with its last words."""
+    stop = threading.Event()
+    with _interrupts(stop):
+        while batch.more:
+            for text in batch.follow(stop=stop.is_set()):
+                write(text)
+
+
+@contextmanager
+def _interrupts(stop: threading.Event) -> Iterator[None]:
+    """Meanwhile Ctrl-C sets the event; in threads, which get no signals, nothing is changed."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, lambda *_: stop.set())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _refusal(line: str) -> str | None:

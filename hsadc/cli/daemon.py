@@ -39,7 +39,7 @@ class Options:
         state_dir: where it keeps its files: control socket, host key, HAProxy's files, what it changed on the machine.
         startup_config: the file that it reads at start and `save` writes.
         ssh: `ADDRESS:PORT` where SSH listens, `[ADDRESS]:PORT` for IPv6, or `off`.
-        dataplane: `auto` or `none`.
+        dataplane: `auto`, `bpf`, `portable` or `none`.
     """
 
     state_dir: Path
@@ -160,7 +160,7 @@ def _open_device(options: Options) -> Device:
         return Device(load_grammar(), options.startup_config, options.state_dir, None)
     from hsadc.dataplane.dataplane import Dataplane
 
-    return Device(load_grammar(), options.startup_config, options.state_dir, Dataplane(options.state_dir))
+    return Device(load_grammar(), options.startup_config, options.state_dir, Dataplane(options.state_dir, options.dataplane))
 
 
 def _only_one_here(options: Options) -> AbstractContextManager[None]:

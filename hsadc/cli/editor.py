@@ -151,7 +151,7 @@ class Editor:
             self._recalled[-1] = self._text
         self._recalled_at += -1 if key is Key.UP else 1
         self._recalled_at = min(max(self._recalled_at, 0), len(self._recalled) - 1)
-        text = self._recalled[self._recalled_at]
+        text = self._recalled[self._recalled_at].expandtabs(1)  # one that was pasted elsewhere may have TABs
         return self._show(text, len(text))
 
     def _show(self, text: str, at: int) -> str:

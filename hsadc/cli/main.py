@@ -15,7 +15,22 @@ from hsadc.errors import ConfigError, HsadcError
 
 STATE_DIR = Path("/var/lib/hsadc")
 STARTUP_CONFIG = "startup.cfg"
-DATAPLANES = ("auto", "none")
+DATAPLANES = ("auto", "bpf", "portable", "none")
+
+REPLAY_DESCRIPTION = """\
+Mirrors a capture file as the running device would mirror the packets, and writes what the analyzer would get.
+
+Virtual servers: a packet to the address is forward, one from it backward, as live. Port mirrors: all packets of the file
+passed at one interface. It received them, but for those that the capture marks as sent (flags of pcapng packets, packet
+type of Linux cooked captures) and those that come from the MAC address given with --mac."""
+REPLAY_EPILOG = """\
+Input: pcap (microseconds or nanoseconds) and pcapng, also compressed by gzip; Ethernet, raw IP, BSD loopback and Linux
+cooked packets. Packets that were not captured whole are counted and left out, as their copies cannot be known. Of a
+damaged file all packets before the damage are mirrored and kept, one line says where it is, and the exit status is 1.
+
+Output: pcapng with an interface for each tunnel, and the original time stamps. Outer packets stand behind an Ethernet
+header of 02:00:00:00:00:01 > 02:00:00:00:00:02; frames for an Ethernet interface are as they are. All tunnels are up,
+and their paths are as wide as configured. The file is there when it is complete: an interrupted run leaves nothing."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -61,7 +76,8 @@ def _parser() -> argparse.ArgumentParser:
         "--dataplane",
         choices=DATAPLANES,
         default="auto",
-        help="auto: apply the configuration to this machine; none: only keep it, no privileges are needed [%(default)s]",
+        help="how packets are copied: by BPF programs in the kernel, by this process (portable), or by the best that the "
+        "machine has (auto); none only keeps the configuration, no privileges are needed [%(default)s]",
     )
     daemon.set_defaults(run=_daemon)
 
@@ -75,6 +91,8 @@ def _parser() -> argparse.ArgumentParser:
     execute.add_argument("-c", dest="lines", action="append", default=[], metavar="LINE", help="a line; may be repeated")
     execute.add_argument("-f", dest="file", type=Path, metavar="FILE", help="a file of lines, '-' for standard input")
     execute.set_defaults(run=_exec)
+
+    _add_replay(commands)
 
     lab = commands.add_parser("lab", help="the article's network in network namespaces of this machine (needs root)")
     lab.add_argument(
@@ -91,6 +109,23 @@ def _parser() -> argparse.ArgumentParser:
     complete.set_defaults(run=_complete)
     actions.add_parser("reference", help="all commands as Markdown").set_defaults(run=_reference)
     return parser
+
+
+def _add_replay(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    replay = commands.add_parser(
+        "replay",
+        help="mirror a capture file: what would the analyzer get",
+        description=REPLAY_DESCRIPTION,
+        epilog=REPLAY_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    replay.add_argument("config", type=Path, metavar="CONFIG", help="configuration file")
+    replay.add_argument("-r", dest="source", type=Path, required=True, metavar="FILE", help="capture file, pcap or pcapng")
+    replay.add_argument("-w", dest="target", type=Path, required=True, metavar="FILE", help="pcapng file to be made")
+    replay.add_argument("--interface", metavar="NAME", help="where it was captured [the interface that has mirror-traffic]")
+    replay.add_argument("--mac", metavar="ADDRESS", help="MAC address of that interface: frames from it were sent")
+    replay.add_argument("--json", action="store_true", help="print the counters as JSON")
+    replay.set_defaults(run=_replay)
 
 
 def _add_state_dir(parser: argparse.ArgumentParser) -> None:
@@ -192,6 +227,14 @@ def _shell(options: argparse.Namespace) -> int:
         from hsadc.cli.console import run_console
 
         run_console(shell)
+    return 0
+
+
+def _replay(options: argparse.Namespace) -> int:
+    from hsadc.cli.replay import Options, run_replay, terminal_status
+
+    chosen = Options(options.config, options.source, options.target, options.interface, options.mac, options.json)
+    run_replay(chosen, _write, terminal_status())
     return 0
 
 

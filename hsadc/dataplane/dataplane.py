@@ -9,6 +9,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from hsadc.dataplane.ability import Abilities, abilities
 from hsadc.dataplane.address import AddressDriver
 from hsadc.dataplane.capture import Capture
 from hsadc.dataplane.driver import Driver
@@ -22,6 +23,7 @@ from hsadc.dataplane.mirror_counters import DestinationCounters, MirrorCounters
 from hsadc.dataplane.neighbour import Neighbour, observe_neighbours
 from hsadc.dataplane.netlink import Address, Link, Netlink, Route
 from hsadc.dataplane.originals import Originals, kernel_identity
+from hsadc.dataplane.portable.mirror import PortableMirror
 from hsadc.dataplane.reconcile import Outcome, asking, reconcile
 from hsadc.dataplane.route import RouteDriver
 from hsadc.dataplane.tunnel import TunnelState, broken
@@ -37,13 +39,17 @@ class Dataplane:
 
     Safe for use by several threads, but only one at a time may call `apply` or `stop`. The machine is the network namespace of
     the process: all its threads are in it. What only asks raises ApplyError, too, when the system refuses.
+
+    Attributes:
+        abilities: what this machine can.
     """
 
-    def __init__(self, state_dir: Path) -> None:
+    def __init__(self, state_dir: Path, path: str = "auto") -> None:
         """Nothing is touched yet.
 
         Args:
             state_dir: where what was changed on the machine is remembered; exists.
+            path: how packets are copied: `bpf`, `portable`, or `auto`: by BPF programs where this machine can.
 
         Raises:
             Unsupported: not root.
@@ -55,7 +61,9 @@ class Dataplane:
             )
         with asking("start the dataplane"):
             self._originals = Originals(state_dir / "originals.json", kernel_identity())
-            self._mirror = Mirror()
+            self.abilities = abilities()
+            bpf = choose_path(path, self.abilities) == "bpf"
+            self._mirror: Mirror | PortableMirror = Mirror() if bpf else PortableMirror()
         self._haproxy = HaproxyDriver(state_dir)
         self._supervisor = Supervisor(self._haproxy)
         self._intent = Intent()
@@ -167,6 +175,10 @@ class Dataplane:
         with asking("read the mirror's counters"):
             return self._mirror.counters()
 
+    def capture_lost(self) -> Mapping[str, int]:
+        """Packets that passed a device too fast for the portable path and were not seen, by device; BPF programs see all."""
+        return self._mirror.capture_lost() if isinstance(self._mirror, PortableMirror) else {}
+
     def send_probe(self, interface: str, frame: bytes) -> DestinationCounters:
         """Send a frame by a tunnel interface that is in force, as if it were a copy, and tell what was counted.
 
@@ -203,6 +215,21 @@ class Dataplane:
     def haproxy(self) -> HaproxyState:
         """How HAProxy is now."""
         return self._supervisor.state()
+
+
+def choose_path(path: str, able: Abilities) -> str:
+    """The path that copies packets: `bpf` or `portable`.
+
+    Raises:
+        Unsupported: this machine cannot; says what is missing.
+    """
+    if path != "portable" and (missing := able.missing_for_bpf) is None:
+        return "bpf"
+    if path == "bpf":
+        raise Unsupported("start the dataplane", f"{missing}; `--dataplane portable` does without BPF")
+    if (missing := able.missing_for_portable) is not None:
+        raise Unsupported("start the dataplane", missing)
+    return "portable"
 
 
 def touched(before: Intent, after: Intent) -> Sequence[str]:

@@ -59,6 +59,7 @@ class Link:
         master: index of the bridge, bond or the like that it is a port of (IFLA_MASTER).
         other_end: index of the device below a VLAN, or of a veth's peer, which may be in another namespace (IFLA_LINK).
         carrier: True when it is up and its cable leads to something that is up as well (IFF_LOWER_UP).
+        mac: its hardware address.
     """
 
     index: int
@@ -71,6 +72,7 @@ class Link:
     master: int | None = None
     other_end: int | None = None
     carrier: bool = True
+    mac: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,6 +269,7 @@ def _link(message: Any) -> Link:
         message.get_attr("IFLA_MASTER"),
         message.get_attr("IFLA_LINK"),
         bool(message["flags"] & _IFF_LOWER_UP),
+        message.get_attr("IFLA_ADDRESS"),
     )
 
 

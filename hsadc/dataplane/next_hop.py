@@ -74,6 +74,7 @@ class NextHop:
         mtu_bytes: the largest IP packet that route and device take; 0 when there is no route.
         probing: True while the kernel is asking for the neighbour.
         believed: True while the kernel takes the neighbour to be there by what it learned earlier, and is not asking.
+        source_mac: the device's own hardware address, when known.
     """
 
     state: State
@@ -85,6 +86,7 @@ class NextHop:
     mtu_bytes: int = 0
     probing: bool = False
     believed: bool = False
+    source_mac: str | None = None
 
 
 def resolve(netlink: Netlink, source: _Address, destination: _Address, egress: str) -> NextHop:
@@ -187,7 +189,8 @@ def _neighbour(netlink: Netlink, ifindex: int, address: _Address, route_mtu: int
     except NetlinkError:
         pass  # the kernel has not been asked to reach it yet
     if state & _NUD_VALID or not link.arp:
-        return NextHop(State.UP, "", ifindex, link.name, address, mac, mtu, believed=bool(state & _NUD_BELIEVED))
+        believed = bool(state & _NUD_BELIEVED)
+        return NextHop(State.UP, "", ifindex, link.name, address, mac, mtu, believed=believed, source_mac=link.mac)
     probing = bool(state & _NUD_INCOMPLETE)
     # Who does not answer is asked again at once, so that the kernel's "failed" lasts no longer than it takes to see it.
     asking = state == _NUD_NONE or (probing and asked_s < PROBE_INTERVAL_S)

@@ -28,6 +28,8 @@ from hsadc.intent.mirror import TunnelIntent
 from hsadc.wire.vxlan import PORT as VXLAN_PORT
 
 _ENCAP = "hsadc_encap"
+_FRESH_NS = 3 * int(next_hop.VERIFY_INTERVAL_S * 1e9)
+"""How long a next hop's hardware address is used without being confirmed: while nobody watches, the kernel resolves it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +209,8 @@ class TunnelDriver:
     def _resolve(self, ifindex: int, tunnel: Tunnel, netlink: Netlink) -> next_hop.NextHop:
         """Write a tunnel's record with the next hop of this moment."""
         hop = _next_hop(netlink, tunnel)
-        new = tunnel.resolved(hop.state, hop.ifindex, hop.address, hop.mtu_bytes).encode()
+        macs = None if hop.mac is None or hop.source_mac is None else (_packed(hop.mac), _packed(hop.source_mac))
+        new = tunnel.resolved(hop, macs, time.monotonic_ns() + _FRESH_NS).encode()
         tunnels, key = self._objects.maps["tunnels"], encode_index(ifindex)
         if tunnels.get(key) != new:
             tunnels.set(key, new)
@@ -239,6 +242,10 @@ class TunnelDriver:
 def needs_bridge(tunnel: TunnelIntent) -> bool:
     """Whether the tunnel deals with packets one by one, as they are on the wire."""
     return tunnel.encapsulation.numbered or tunnel.encapsulation.checksum or tunnel.oversize in ("fragment", "truncate")
+
+
+def _packed(mac: str) -> bytes:
+    return bytes.fromhex(mac.replace(":", ""))
 
 
 def _next_hop(netlink: Netlink, tunnel: Tunnel) -> next_hop.NextHop:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from zlib import crc32
 
-from hsadc.intent.access_list import compile_access_list
+from hsadc.intent.access_list import compile_access_lists
 from hsadc.intent.mirror import TCP, AccessListIntent, PortMirrorIntent, ProfileIntent, RuleIntent, TapIntent, TunnelIntent
+from hsadc.intent.number import number_each
 from hsadc.intent.ports import Port, Ports
 from hsadc.model.config import Config
-from hsadc.model.interface import Ethernet
-from hsadc.model.mirror_profile import MirrorProfile, MirrorTarget
+from hsadc.model.interface import PortMirror
+from hsadc.model.mirror_profile import MirrorTarget
 from hsadc.model.virtual_server import VirtualServer
 
 FIRST_PROFILE = 1 << 16
@@ -33,15 +33,8 @@ class MirrorIntent:
 
 def profile_numbers(config: Config) -> Mapping[str, int]:
     """The number of each named profile: it follows from the name, so that a restarted device finds its counters again."""
-    numbers: dict[str, int] = {}
-    taken: set[int] = set()
-    for name in config.mirror_profile:
-        number = FIRST_PROFILE + crc32(name.encode()) % (2**32 - FIRST_PROFILE)
-        while number in taken:
-            number = FIRST_PROFILE + (number + 1 - FIRST_PROFILE) % (2**32 - FIRST_PROFILE)
-        taken.add(number)
-        numbers[name] = number
-    return numbers
+    numbers = number_each((name.encode() for name in config.mirror_profile), FIRST_PROFILE)
+    return {name: numbers[name.encode()] for name in config.mirror_profile}
 
 
 def profile_number(numbers: Mapping[str, int], target: MirrorTarget) -> int:
@@ -66,57 +59,51 @@ def compile_mirror(
     config: Config, ports: Ports, served: Iterable[VirtualServer], tunnels: tuple[TunnelIntent, ...]
 ) -> MirrorIntent:
     """What virtual servers in force and interfaces copy; what has no destination in force is left out."""
-    numbers = profile_numbers(config)
-    targets: dict[MirrorTarget, None] = {}
-    rules, mirrors = [], []
-    lists: dict[int, AccessListIntent] = {}
-
-    def number_of_list(name: str | None) -> int:
-        if name is None:
-            return 0
-        compiled = compile_access_list(config.access_list[name])
-        lists[compiled.number] = compiled
-        return compiled.number
-
-    def number_of(target: MirrorTarget) -> int | None:
-        target = MirrorTarget(target.kind, target.name)
-        if not destinations_of(config, target, tunnels):
-            return None
-        targets[target] = None
-        return profile_number(numbers, target)
-
-    for server in served:
-        if server.mirror_traffic and server.ip and (number := number_of(server.mirror_traffic)) is not None:
-            rules.append(RuleIntent(server.id, server.ip.address, server.ip.port, TCP, number))
-    for ethernet in config.ethernet.values():
-        if (mirror := ethernet.mirror_traffic) and (number := number_of(mirror)) is not None:
-            device, listed = ports[ethernet.name].device.name, number_of_list(mirror.access_list)
-            mirrors.append(PortMirrorIntent(source_id(ethernet.name), device, number, listed, mirror.direction))
-    profiles = []
-    for target in targets:
-        names = tuple(t.interface for t in destinations_of(config, target, tunnels))
-        number = profile_number(numbers, target)
-        profile = config.mirror_profile[target.name] if target.kind == "profile" else None
-        profiles.append(_profile(number, names, profile, number_of_list(profile.access_list if profile else None)))
-    return MirrorIntent(tuple(lists.values()), tuple(profiles), tuple(rules), tuple(mirrors))
+    numbers, lists = profile_numbers(config), compile_access_lists(config)
+    servers = [(v, t) for v in served if (t := v.mirror_traffic) and destinations_of(config, t, tunnels)]
+    interfaces = [(e, t) for e in config.ethernet.values() if (t := e.mirror_traffic) and destinations_of(config, t, tunnels)]
+    rules = tuple(RuleIntent(v.id, v.ip.address, v.ip.port, TCP, profile_number(numbers, t)) for v, t in servers if v.ip)
+    mirrors = tuple(_port_mirror(e.name, t, ports, profile_number(numbers, t), lists) for e, t in interfaces)
+    targets: dict[int, MirrorTarget] = {profile_number(numbers, t): t for _, t in (*servers, *interfaces)}
+    profiles = tuple(_profile(config, number, t, lists, tunnels) for number, t in targets.items())
+    used = {p.access_list for p in profiles} | {m.access_list for m in mirrors}
+    by_number = {a.number: a for a in lists.values() if a.number in used}
+    return MirrorIntent(tuple(by_number.values()), profiles, rules, mirrors)
 
 
-def _profile(number: int, destinations: tuple[str, ...], profile: MirrorProfile | None, access_list: int) -> ProfileIntent:
-    if profile is None:
+_Lists = Mapping[str, AccessListIntent]
+
+
+def _port_mirror(interface: str, mirror: PortMirror, ports: Ports, profile: int, lists: _Lists) -> PortMirrorIntent:
+    device, listed = ports[interface].device.name, _number_of_list(lists, mirror.access_list)
+    return PortMirrorIntent(source_id(interface), device, profile, listed, mirror.direction)
+
+
+def _profile(
+    config: Config, number: int, target: MirrorTarget, lists: _Lists, tunnels: tuple[TunnelIntent, ...]
+) -> ProfileIntent:
+    destinations = tuple(t.interface for t in destinations_of(config, target, tunnels))
+    if target.kind != "profile":
         return ProfileIntent(number, destinations)
+    profile = config.mirror_profile[target.name]
     sampling, limit = profile.sampling, profile.rate_limit
     return ProfileIntent(
         number,
         destinations,
-        profile.direction,
-        profile.distribute,
-        sampling.one_in if sampling and sampling.unit == "packet" else 1,
-        sampling.one_in if sampling and sampling.unit == "flow" else 1,
-        profile.truncate,
-        limit.rate if limit and limit.unit == "pps" else None,
-        limit.rate if limit and limit.unit == "mbps" else None,
-        access_list,
+        direction=profile.direction,
+        distribute=profile.distribute,
+        sample_packets=sampling.one_in if sampling and sampling.unit == "packet" else 1,
+        sample_flows=sampling.one_in if sampling and sampling.unit == "flow" else 1,
+        truncate_bytes=profile.truncate,
+        rate_pps=limit.rate if limit and limit.unit == "pps" else None,
+        rate_mbps=limit.rate if limit and limit.unit == "mbps" else None,
+        access_list=_number_of_list(lists, profile.access_list),
     )
+
+
+def _number_of_list(lists: _Lists, name: str | None) -> int:
+    """0 is no list: all is permitted."""
+    return lists[name].number if name is not None else 0
 
 
 def compile_taps(
@@ -138,9 +125,3 @@ def compile_taps(
 def _tapped(config: Config, ports: Ports, rules: Iterable[RuleIntent]) -> list[Port]:
     owners = [p for r in rules if (p := ports.owner(r.address))]
     return [*owners, *(ports[name] for name in config.ethernet)]
-
-
-def mirrored_elsewhere(ethernet: Ethernet, ports: Ports, taps: Iterable[TapIntent]) -> str | None:
-    """The device at which a mirrored interface's packets are looked at instead of its own; None when it is its own."""
-    device = ports[ethernet.name].device
-    return None if device.name in {t.device for t in taps} else device.seen_at

@@ -11,6 +11,7 @@ from hsadc.intent.inventory import Device, Inventory
 from hsadc.model.config import Config
 from hsadc.model.interface import Ethernet
 from hsadc.model.title import title
+from hsadc.model.tunnel import TUNNELS, Tunnel
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +104,10 @@ def resolve_ports(config: Config, inventory: Inventory) -> Ports:
 
 def _named(config: Config) -> Iterable[str]:
     """Interfaces that other sections name; each of them must be on the machine, with a section or without."""
-    for tunnel in config.gre_tunnel.values():
+    tunnels: Iterable[Tunnel] = (t for section in TUNNELS.values() for t in getattr(config, section).values())
+    for tunnel in tunnels:
         yield from (i for i in (tunnel.source, tunnel.interface) if isinstance(i, str))
+    yield from (d for p in config.mirror_profile.values() for d in p.destinations if d.startswith("ethernet"))
     yield from (r.next_hop for r in config.routes.values() if isinstance(r.next_hop, str))
 
 

@@ -29,7 +29,7 @@ def compile_tunnels(config: Config, ports: Ports) -> tuple[TunnelIntent, ...]:
     """The tunnel interfaces in force, and the Ethernet interfaces that are a profile's destination.
 
     Raises:
-        ConfigError: a tunnel's source is not one of our addresses.
+        ConfigError: a tunnel has no destination, or its source is not one of our addresses.
     """
     interfaces = (i for i in config.tunnel_interface.values() if not i.shutdown)
     tunnels = (_tunnel(i.name, *bound, ports) for i in interfaces if (bound := bound_tunnel(config, i)))
@@ -45,28 +45,25 @@ def _ethernets(config: Config, ports: Ports) -> Iterator[TunnelIntent]:
 
 
 def _tunnel(interface: str, section: str, tunnel: Tunnel, ports: Ports) -> TunnelIntent:
-    egress = ports[tunnel.interface] if tunnel.interface else None
-    path = egress.mtu_bytes if egress else min(p.mtu_bytes for p in ports)
     if tunnel.destination is None:
         raise ConfigError(title(section, tunnel.name), "it has no destination")
     encapsulation = _encapsulation(tunnel, _source(section, tunnel, tunnel.destination, ports))
+    egress = ports[tunnel.interface] if tunnel.interface else None
+    path = egress.mtu_bytes if egress else min(p.mtu_bytes for p in ports)
     mtu = min(tunnel.mtu or path, path)
     return TunnelIntent(interface, egress.device.name if egress else None, encapsulation, mtu, tunnel.oversize)
 
 
 def _encapsulation(tunnel: Tunnel, source: IPv4Address | IPv6Address) -> Encapsulation:
-    destination, ttl, dscp, df = tunnel.destination, tunnel.ttl, tunnel.dscp, tunnel.dont_fragment
+    outer = Encapsulation("gre", source, tunnel.destination, "ethernet", tunnel.ttl, tunnel.dscp, tunnel.dont_fragment)
     match tunnel:
         case GreTunnel():
-            options = tunnel.key, tunnel.sequence, tunnel.checksum
-            return Encapsulation("gre", source, destination, tunnel.payload, ttl, dscp, df, *options)
+            return replace(outer, payload=tunnel.payload, key=tunnel.key, sequence=tunnel.sequence, checksum=tunnel.checksum)
         case ErspanTunnel():
-            session = tunnel.session_id if tunnel.version > 1 else 0
-            outer = Encapsulation("erspan", source, destination, "ethernet", ttl, dscp, df)
-            return replace(outer, version=tunnel.version, session_id=session)
+            session = tunnel.session_id if tunnel.version > 1 else 0  # type I has no header of its own
+            return replace(outer, kind="erspan", version=tunnel.version, session_id=session)
         case VxlanTunnel():
-            outer = Encapsulation("vxlan", source, destination, "ethernet", ttl, dscp, df)
-            return replace(outer, vni=tunnel.vni or 0, port=tunnel.port)
+            return replace(outer, kind="vxlan", vni=tunnel.vni or 0, port=tunnel.port)
     raise TypeError(tunnel)
 
 

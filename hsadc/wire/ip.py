@@ -60,6 +60,8 @@ def checksum(total: int) -> int:
 def fragments(packet: bytes, mtu_bytes: int, identification: int) -> list[bytes]:
     """Cut an outer packet with a header of 20 (IPv4) or 40 bytes (IPv6, without extension headers) into fragments.
 
+    They are as few as possible and of about equal size, so that none is very short.
+
     Args:
         packet: the whole packet, larger than `mtu_bytes`.
         mtu_bytes: the largest fragment.
@@ -70,7 +72,7 @@ def fragments(packet: bytes, mtu_bytes: int, identification: int) -> list[bytes]
     """
     if packet[0] >> 4 == 6:
         return _fragments_ipv6(packet, mtu_bytes, identification)
-    size = (mtu_bytes - IPV4_BYTES) & ~7
+    size = _part_bytes(len(packet) - IPV4_BYTES, mtu_bytes - IPV4_BYTES)
     found = []
     for at in range(IPV4_BYTES, len(packet), size):
         data = packet[at : at + size]
@@ -80,8 +82,14 @@ def fragments(packet: bytes, mtu_bytes: int, identification: int) -> list[bytes]
     return found
 
 
+def _part_bytes(total: int, room: int) -> int:
+    """How many of `total` bytes each fragment but the last one takes, a multiple of 8; at most `room` fit."""
+    number = -(-total // (room & ~7))
+    return -(-total // number) + 7 & ~7
+
+
 def _fragments_ipv6(packet: bytes, mtu_bytes: int, identification: int) -> list[bytes]:
-    size = (mtu_bytes - IPV6_BYTES - FRAGMENT_BYTES) & ~7
+    size = _part_bytes(len(packet) - IPV6_BYTES, mtu_bytes - IPV6_BYTES - FRAGMENT_BYTES)
     found = []
     for at in range(IPV6_BYTES, len(packet), size):
         data = packet[at : at + size]

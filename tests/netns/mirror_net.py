@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections import defaultdict
+from dataclasses import replace
 from ipaddress import IPv4Address
 from pathlib import Path
 
@@ -35,6 +36,11 @@ PROFILE = ProfileIntent(1, ("tunnel1",))
 RULE = RuleIntent(7, IPv4Address(SERVER), PORT, 6, PROFILE.number)
 TAP = TapIntent("front")
 _numbers = itertools.count()
+
+
+def encapsulated(tunnel=TUNNEL, **changes):
+    """The tunnel with another encapsulation."""
+    return replace(tunnel, encapsulation=replace(tunnel.encapsulation, **changes))
 
 
 def command(text):
@@ -96,13 +102,10 @@ class Net:
             command(f"ip -n {name} addr add {address} dev {port} && ip -n {name} link set {port} up")
 
 
-@contextlib.contextmanager
-def mirror_in(net, tunnels=(TUNNEL,), profiles=(PROFILE,), rules=(RULE,), taps=(TAP,), ports=(), lists=(), wait=True):
-    """A mirror in force in the ADC's namespace; what it made is removed afterwards."""
-    with net.inside("adc"):
-        mirror = Mirror()
-        mirror.start_watching()
-        work = (
+def bring(mirror, tunnels=(TUNNEL,), profiles=(PROFILE,), rules=(RULE,), taps=(TAP,), ports=(), lists=()):
+    """Make the mirror so, as a transaction does, and say what was done."""
+    return reconcile(
+        (
             (mirror.tunnels, tunnels),
             (mirror.access_lists, lists),
             (mirror.profiles, profiles),
@@ -110,14 +113,28 @@ def mirror_in(net, tunnels=(TUNNEL,), profiles=(PROFILE,), rules=(RULE,), taps=(
             (mirror.port_mirrors, ports),
             (mirror.taps, taps),
         )
+    )
+
+
+def remove(mirror):
+    """All that it made."""
+    return bring(mirror, (), (), (), (), (), ())
+
+
+@contextlib.contextmanager
+def mirror_in(net, tunnels=(TUNNEL,), profiles=(PROFILE,), rules=(RULE,), taps=(TAP,), ports=(), lists=(), wait=True):
+    """A mirror in force in the ADC's namespace; what it made is removed afterwards."""
+    with net.inside("adc"):
+        mirror = Mirror()
+        mirror.start_watching()
         try:
-            reconcile(work)
+            bring(mirror, tunnels, profiles, rules, taps, ports, lists)
             if wait:
                 until(lambda: all(mirror.tunnel_state(t.interface).state != "down" for t in tunnels))
                 mirror.refresh()  # the state is the kernel's of this moment; the map may not know it yet
             yield mirror
         finally:
-            reconcile([(driver, ()) for driver, _ in work])
+            remove(mirror)
             mirror.stop()
 
 

@@ -20,9 +20,12 @@ from hsadc.intent.address import AddressIntent
 from hsadc.intent.compile import Intent
 from hsadc.intent.mirror import TunnelIntent
 from hsadc.intent.route import RouteIntent
+from hsadc.wire.encapsulation import Encapsulation
 
 pytestmark = pytest.mark.netns
 
+GRE = Encapsulation("gre", IPv4Address("10.1.0.1"), IPv4Address("10.1.0.9"))
+TUNNEL = TunnelIntent("tunnel1", "eth0", GRE)
 STARTUP = """
 interface ethernet0/0
   ip address 10.1.0.1/24
@@ -113,7 +116,7 @@ def test_a_daemon_whose_start_fails_ends_and_leaves_nothing(net, tmp_path):
 def test_a_tunnel_that_somebody_took_apart_is_down_until_it_is_repaired(net, tmp_path, sabotage, reason):
     net.ip("link set eth0 up")
     net.ip("addr add 10.1.0.1/24 dev eth0")
-    intent = Intent(tunnels=(TunnelIntent("tunnel1", "eth0", IPv4Address("10.1.0.1"), IPv4Address("10.1.0.9")),))
+    intent = Intent(tunnels=(TUNNEL,))
     dataplane = Dataplane(tmp_path)
     dataplane.apply(intent)
     try:
@@ -130,16 +133,15 @@ def test_a_tunnel_that_somebody_took_apart_is_down_until_it_is_repaired(net, tmp
 def test_only_what_a_change_may_touch_is_looked_at(net, tmp_path):
     net.ip("link set eth0 up")
     net.ip("addr add 10.1.0.1/24 dev eth0")
-    tunnel = TunnelIntent("tunnel1", "eth0", IPv4Address("10.1.0.1"), IPv4Address("10.1.0.9"))
     route = RouteIntent(IPv4Network("10.20.0.0/16"), IPv4Address("10.1.0.254"), None, 1)
     dataplane = Dataplane(tmp_path)
-    dataplane.apply(Intent(tunnels=(tunnel,)))
+    dataplane.apply(Intent(tunnels=(TUNNEL,)))
     try:
         subprocess.run(["ip", "link", "del", "hsadc-tun1"], check=True)
-        assert dataplane.apply(Intent(tunnels=(tunnel,), routes=(route,))) == Outcome(created=1)
+        assert dataplane.apply(Intent(tunnels=(TUNNEL,), routes=(route,))) == Outcome(created=1)
         with pytest.raises(ApplyError, match="network is unreachable"):
-            dataplane.apply(Intent(tunnels=(tunnel,), routes=(replace(route, gateway=IPv4Address("10.99.0.1")),)))
-        assert dataplane.apply(Intent(tunnels=(tunnel,), routes=(route,))) == Outcome(created=1), (
+            dataplane.apply(Intent(tunnels=(TUNNEL,), routes=(replace(route, gateway=IPv4Address("10.99.0.1")),)))
+        assert dataplane.apply(Intent(tunnels=(TUNNEL,), routes=(route,))) == Outcome(created=1), (
             "after a failure it looks at all"
         )
     finally:
@@ -149,13 +151,12 @@ def test_only_what_a_change_may_touch_is_looked_at(net, tmp_path):
 def test_an_earlier_kind_that_somebody_took_apart_is_mended_by_a_repair(net, tmp_path):
     net.ip("link set eth0 up")
     address = AddressIntent("eth0", IPv4Interface("10.1.0.1/24"))
-    first = TunnelIntent("tunnel1", "eth0", IPv4Address("10.1.0.1"), IPv4Address("10.1.0.9"))
-    second = replace(first, interface="tunnel2", destination=IPv4Address("10.1.0.10"))
+    second = replace(TUNNEL, interface="tunnel2", encapsulation=replace(GRE, destination=IPv4Address("10.1.0.10")))
     dataplane = Dataplane(tmp_path)
-    dataplane.apply(Intent(addresses=(address,), tunnels=(first,)))
+    dataplane.apply(Intent(addresses=(address,), tunnels=(TUNNEL,)))
     try:
         net.ip("address delete 10.1.0.1/24 dev eth0")
-        assert dataplane.apply(Intent(addresses=(address,), tunnels=(first, second))) == Outcome(created=1)
+        assert dataplane.apply(Intent(addresses=(address,), tunnels=(TUNNEL, second))) == Outcome(created=1)
         assert "10.1.0.1/24" not in net.ip("address show dev eth0")
         assert dataplane.repair() == Outcome(created=1)
         assert "10.1.0.1/24" in net.ip("address show dev eth0")

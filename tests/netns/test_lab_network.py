@@ -16,8 +16,9 @@ from pathlib import Path
 import pytest
 from pyroute2 import IPRoute
 
+from hsadc.dataplane import offload
 from hsadc.errors import ApplyError, Conflict
-from hsadc.lab import demo, namespace, network, offload
+from hsadc.lab import demo, namespace, network
 from hsadc.lab.capture import Capture
 from hsadc.lab.compare import compare
 from hsadc.lab.equipment import Servers, run_client

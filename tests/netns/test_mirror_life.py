@@ -12,13 +12,30 @@ from pyroute2.netlink.exceptions import NetlinkError
 
 from hsadc.dataplane.bpf import clsact, loader, syscall
 from hsadc.dataplane.mirror import Mirror
+from hsadc.dataplane.mirror_counters import MirrorCounters
 from hsadc.dataplane.netlink import Netlink
+from hsadc.dataplane.reconcile import Outcome
 from hsadc.errors import ApplyError
-from tests.netns.mirror_net import CLIENT, RULE, TAP, TUNNEL, Mirrored, Net, capture, mirror_in, transfer, until
+from tests.netns.mirror_net import (
+    CLIENT,
+    PROFILE,
+    RULE,
+    TAP,
+    TUNNEL,
+    Mirrored,
+    Net,
+    bring,
+    capture,
+    mirror_in,
+    remove,
+    transfer,
+    until,
+)
 
 pytestmark = pytest.mark.netns
 
-WANTED = ({TUNNEL.key: TUNNEL}, {RULE.key: RULE}, {TAP.key: TAP})
+WANTED = ({TUNNEL.key: TUNNEL}, {PROFILE.key: PROFILE}, {RULE.key: RULE}, {TAP.key: TAP})
+NOTHING = ({}, {}, {}, {})
 
 
 @pytest.fixture
@@ -27,27 +44,32 @@ def net():
         yield made
 
 
-def observed(mirror, wanted=({}, {}, {})):
-    drivers = (mirror.tunnels, mirror.rules, mirror.taps)
-    return tuple(dict(driver.observe(objects)) for driver, objects in zip(drivers, wanted, strict=True))
+def drivers(mirror):
+    return mirror.tunnels, mirror.profiles, mirror.rules, mirror.taps
+
+
+def observed(mirror, wanted=NOTHING):
+    return tuple(dict(driver.observe(objects)) for driver, objects in zip(drivers(mirror), wanted, strict=True))
+
+
+def copied(mirror, number=RULE.id):
+    return mirror.counters().sources[number].copied
 
 
 def leave_a_mirror(net, patch=""):
     """A process makes a mirror and is killed without a chance to clean up."""
     script = f"""
 import os, signal
-from tests.netns.mirror_net import RULE, TAP, TUNNEL
+from tests.netns.mirror_net import bring
 from hsadc.dataplane.bpf import loader
 from hsadc.dataplane.mirror import Mirror
 {patch}
 mirror = Mirror()
 mirror.start_watching()
-mirror.tunnels.create(TUNNEL)
-mirror.rules.create(RULE)
-mirror.taps.create(TAP)
+bring(mirror)
 while mirror.tunnel_state("tunnel1").state != "up":
     pass
-mirror.tunnels.refresh()
+mirror.refresh()
 os.kill(os.getpid(), signal.SIGKILL)
 """
     run_in_adc(net, [sys.executable, "-c", script], -signal.SIGKILL)
@@ -60,12 +82,6 @@ def run_in_adc(net, command, status):
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == status, done.stderr
     return done.stderr
-
-
-def remove(mirror):
-    mirror.taps.delete(TAP)
-    mirror.rules.delete(RULE)
-    mirror.tunnels.delete(TUNNEL)
 
 
 def assert_nothing_left(net, programs):
@@ -98,10 +114,10 @@ def test_a_next_hop_that_dies_under_load_is_noticed(net):
             return mirror.tunnel_state("tunnel1")
 
         until(lambda: state().reason == "next hop 10.2.0.1 on back does not answer")
-        mirror.tunnels.refresh()  # the state is the kernel's of this moment; the map may not know it yet
-        before = mirror.counters().tunnels["tunnel1"]
+        mirror.refresh()  # the state is the kernel's of this moment; the map may not know it yet
+        before = mirror.counters().tunnel("tunnel1")
         transfer(net, download=bytes(100_000))
-        after = mirror.counters().tunnels["tunnel1"]
+        after = mirror.counters().tunnel("tunnel1")
         assert after.sent_packets == before.sent_packets
         assert after.no_neighbour > before.no_neighbour
         net.run("router", "sysctl -qw net.ipv4.conf.lan.arp_ignore=0")
@@ -120,21 +136,21 @@ def test_what_an_administrator_wrote_down_is_not_asked_for(net):
 def test_nothing_is_loaded_for_nothing(net):
     with net.inside("adc"):
         mirror = Mirror()
-        assert observed(mirror) == ({}, {}, {})
-        for driver in (mirror.tunnels, mirror.rules, mirror.taps):
-            driver.prepare({})
+        assert observed(mirror) == NOTHING
+        assert remove(mirror) == Outcome()
         assert not mirror._objects.maps
-        assert mirror.counters().rules == {}
+        assert mirror.counters() == MirrorCounters({}, {})
         mirror.clear_counters()
-        remove(mirror)
+        for driver, objects in zip(drivers(mirror), WANTED, strict=True):
+            driver.delete(*objects.values())  # gone already
+        assert mirror.refresh() is None
         mirror.stop()
 
 
 def test_what_was_made_is_observed_and_nothing_is_left(net):
     with mirror_in(net) as mirror:
         assert observed(mirror) == observed(mirror, WANTED) == WANTED
-        for driver, wanted in zip((mirror.tunnels, mirror.rules, mirror.taps), WANTED, strict=True):
-            driver.prepare(wanted)
+        assert bring(mirror) == Outcome()
         programs = attached(net)
         assert len(programs) == 3
     assert_nothing_left(net, programs)
@@ -148,14 +164,14 @@ def test_a_killed_daemons_mirror_works_and_is_adopted(net):
     assert Mirrored(frames).stream(CLIENT) == b"nobody is at home"
     with net.inside("adc"):
         mirror = Mirror()
-        assert mirror.counters().tunnels["tunnel1"].sent_packets == len(frames)
-        assert observed(mirror) == WANTED
+        assert mirror.counters().tunnel("tunnel1").sent_packets == len(frames)
+        assert bring(mirror) == Outcome()
         assert attached(net) == programs
         transfer(net, b"and now")
-        assert mirror.counters().tunnels["tunnel1"].sent_packets > len(frames)
+        assert mirror.counters().tunnel("tunnel1").sent_packets > len(frames)
         mirror.clear_counters()
-        assert mirror.counters().tunnels["tunnel1"].sent_packets == 0
-        assert mirror.counters().rules[RULE.id].matched_packets == 0
+        assert mirror.counters().tunnel("tunnel1").sent_packets == 0
+        assert mirror.counters().sources[RULE.id].matched_packets == 0
         remove(mirror)
         mirror.stop()
     assert_nothing_left(net, programs)
@@ -168,13 +184,13 @@ def test_an_adopted_mirror_can_grow(net):
         mirror = Mirror()
         mirror.rules.create(second)
         transfer(net, b"x", port=9999)
-        assert mirror.counters().rules[8].cloned > 0
+        assert copied(mirror, 8) > 0
         moved = replace(second, id=9)
         mirror.rules.change(second, moved)
-        assert mirror.counters().rules.keys() == {7, 9}
+        assert mirror.counters().sources.keys() == {7, 9}
         mirror.rules.delete(moved)
-        assert mirror.counters().rules.keys() == {7}
-        remove(mirror)
+        assert mirror.counters().sources.keys() == {7}
+        assert remove(mirror) == Outcome(deleted=4)
         mirror.stop()
 
 
@@ -184,32 +200,32 @@ def test_a_virtual_server_that_moves_is_mirrored_on(net):
         mirror.rules.create(moved)  # as a transaction does: the new one is there before the old one goes
         mirror.rules.delete(RULE)
         transfer(net, b"x", port=9999)
-        assert mirror.counters().rules[RULE.id].cloned > 0
+        assert copied(mirror) > 0
         mirror.rules.create(RULE)  # and back
         mirror.rules.delete(moved)
-        before = mirror.counters().rules[RULE.id].cloned
+        before = copied(mirror)
         transfer(net, b"x")
-        assert mirror.counters().rules[RULE.id].cloned > before
+        assert copied(mirror) > before
 
 
 def test_a_move_that_is_undone_does_not_end_the_mirror(net):
     with mirror_in(net) as mirror:
         transfer(net, b"x")
-        before = mirror.counters().rules[RULE.id].cloned
+        before = copied(mirror)
         mirror.rules.create(replace(RULE, port=9999))
         mirror.rules.delete(replace(RULE, port=9999))
         transfer(net, b"x")
-        assert mirror.counters().rules[RULE.id].cloned > before > 0
+        assert copied(mirror) > before > 0
 
 
 def test_counters_end_with_their_rule(net):
     with mirror_in(net) as mirror:
         transfer(net, b"x")
         mirror.rules.delete(RULE)
-        assert mirror.counters().rules == {}
+        assert mirror.counters().sources == {}
         mirror.rules.prepare({RULE.key: RULE})
         mirror.rules.create(RULE)
-        assert mirror.counters().rules[RULE.id].cloned == 0
+        assert copied(mirror) == 0
 
 
 def test_two_virtual_servers_that_swap_their_ids_are_mirrored_on(net):
@@ -218,10 +234,10 @@ def test_two_virtual_servers_that_swap_their_ids_are_mirrored_on(net):
         mirror.rules.create(other)
         mirror.rules.change(RULE, replace(RULE, id=8))
         mirror.rules.change(other, replace(other, id=7))
-        before = {number: c.cloned for number, c in mirror.counters().rules.items()}
+        before = {number: c.copied for number, c in mirror.counters().sources.items()}
         transfer(net, b"x")
         transfer(net, b"x", port=9999)
-        after = {number: c.cloned for number, c in mirror.counters().rules.items()}
+        after = {number: c.copied for number, c in mirror.counters().sources.items()}
         assert before.keys() == after.keys() == {7, 8}
         assert all(after[number] > before[number] for number in after)
         mirror.rules.delete(replace(other, id=7))
@@ -232,7 +248,7 @@ def test_what_another_version_left_is_removed(net):
     programs = attached(net)
     with net.inside("adc"):
         mirror = Mirror()
-        assert observed(mirror) == ({}, {}, {})
+        assert observed(mirror) == NOTHING
         mirror.stop()
     assert_nothing_left(net, programs)
 
@@ -256,9 +272,9 @@ def test_an_interrupted_tunnel_is_made_whole_or_removed(net):
 def test_a_filter_that_was_taken_away_is_put_back(net, hook):
     with mirror_in(net) as mirror:
         net.run("adc", f"tc filter del dev front {hook}")
-        assert observed(mirror, WANTED) == (*WANTED[:2], {})  # it is missing, so it is made
+        assert observed(mirror, WANTED) == (*WANTED[:3], {})  # it is missing, so it is made
         assert observed(mirror) == WANTED  # half of it is there, so it can be removed
-        mirror.taps.create(TAP)
+        assert bring(mirror) == Outcome(created=1)
         assert observed(mirror, WANTED) == WANTED
 
 
@@ -266,8 +282,9 @@ def test_the_encapsulator_that_was_taken_away_is_put_back(net):
     with mirror_in(net) as mirror:
         net.run("adc", "tc qdisc del dev hsadc-tun1 clsact")
         assert observed(mirror, WANTED) == ({}, *WANTED[1:])
-        mirror.tunnels.create(TUNNEL)
+        assert bring(mirror) == Outcome(created=1)
         assert observed(mirror, WANTED) == WANTED
+        assert bring(mirror) == Outcome()
 
 
 def test_filters_of_others_stay(net):
@@ -288,11 +305,11 @@ def test_a_tap_on_a_device_that_is_gone(net):
         mirror.stop()
 
 
-def test_a_rule_without_its_tunnel(net):
+def test_a_profile_without_its_tunnel(net):
     with net.inside("adc"):
         mirror = Mirror()
         with pytest.raises(ApplyError, match="mirror to tunnel1: its helper device does not exist"):
-            mirror.rules.create(RULE)
+            mirror.profiles.create(PROFILE)
         with pytest.raises(KeyError):
             mirror.tunnel_state("tunnel1")
         mirror.stop()
@@ -314,12 +331,10 @@ def test_a_tunnel_that_cannot_be_made_leaves_nothing(net, monkeypatch):
 
 def test_two_capabilities_suffice(net):
     script = """
-from tests.netns.mirror_net import RULE, TAP, TUNNEL
+from tests.netns.mirror_net import bring, encapsulated
 from hsadc.dataplane.mirror import Mirror
 mirror = Mirror()
-mirror.tunnels.create(TUNNEL)
-mirror.rules.create(RULE)
-mirror.taps.create(TAP)
+bring(mirror, [encapsulated(sequence=True)])
 mirror.stop()
 """
 

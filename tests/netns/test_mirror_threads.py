@@ -9,7 +9,7 @@ import pytest
 
 from hsadc.dataplane.mirror import Mirror
 from hsadc.dataplane.netlink import Netlink
-from tests.netns.mirror_net import RULE, TAP, TUNNEL, Net, mirror_in, until
+from tests.netns.mirror_net import RULE, Net, bring, mirror_in, remove, until
 
 pytestmark = pytest.mark.netns
 
@@ -29,7 +29,7 @@ def test_threads_that_end_leave_no_descriptor_open(net):
     with mirror_in(net) as mirror:
 
         def login():
-            seen.append((mirror.tunnel_state("tunnel1").state, mirror.counters().tunnels.keys()))
+            seen.append((mirror.tunnel_state("tunnel1").state, mirror.counters().destinations.keys()))
 
         before = open_descriptors()
         for _ in range(200):
@@ -37,7 +37,7 @@ def test_threads_that_end_leave_no_descriptor_open(net):
             thread.start()
             thread.join()
         assert len(open_descriptors()) == len(before)
-    assert seen == [("up", {"tunnel1"})] * 200
+    assert seen == [("up", {(1, "tunnel1")})] * 200
 
 
 def test_threads_at_the_same_time(net):
@@ -49,7 +49,7 @@ def test_threads_at_the_same_time(net):
 def test_a_thread_in_another_namespace_sees_the_mirrors(net):
     with mirror_in(net) as mirror, net.inside("client"):
         assert mirror.tunnel_state("tunnel1").egress == "back"
-        assert mirror.counters().tunnels.keys() == {"tunnel1"}
+        assert mirror.counters().sources.keys() == {RULE.id}
         with Netlink() as here:
             assert here.find_link("back") is None
 
@@ -58,16 +58,12 @@ def test_a_thread_that_runs_an_event_loop(net):
     async def all_of_it():
         mirror = Mirror()
         mirror.start_watching()
-        mirror.tunnels.create(TUNNEL)
-        mirror.rules.create(RULE)
-        mirror.taps.create(TAP)
+        bring(mirror)
         until(lambda: mirror.tunnel_state("tunnel1").state == "up")
         with Netlink() as netlink:
             attached = {link.name for link in netlink.links()}
         counters = mirror.counters()
-        mirror.taps.delete(TAP)
-        mirror.rules.delete(RULE)
-        mirror.tunnels.delete(TUNNEL)
+        remove(mirror)
         mirror.stop()
         return attached, counters
 
@@ -75,5 +71,5 @@ def test_a_thread_that_runs_an_event_loop(net):
     with net.inside("adc"):
         attached, counters = asyncio.run(all_of_it())
     assert "hsadc-tun1" in attached
-    assert (counters.rules.keys(), counters.tunnels.keys()) == ({RULE.id}, {"tunnel1"})
+    assert (counters.sources.keys(), counters.destinations.keys()) == ({RULE.id}, {(0, "tunnel1"), (1, "tunnel1")})
     assert len(open_descriptors()) == len(before)

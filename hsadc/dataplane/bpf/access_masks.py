@@ -1,8 +1,8 @@
-"""Access lists as tables of bit masks, in which a packet is looked up once for each of its fields however many rules there are.
+"""Access lists as tables of bit masks, in which a packet is looked up once for each of its fields, however many rules there are.
 
-A mask has a bit for each rule, that of the first rule being the lowest. A table tells for a field's value which rules it fits; the
-rules that fit in all fields are what the masks have in common, and the lowest of those bits is the first such rule's (the "Lucent
-bit vector" scheme of Lakshman and Stiliadis, SIGCOMM 1998).
+A mask has a bit for each rule, that of the first rule being the lowest. A table tells for a field's value which rules it fits.
+The rules that fit in all fields are what the masks have in common, and the lowest of those bits is the first such rule's (the
+"Lucent bit vector" scheme of Lakshman and Stiliadis, SIGCOMM 1998).
 
     networks    address and prefix length (IPv4 as ::ffff:a.b.c.d)  >  rules whose source holds it, whose destination holds it
     ports       port and prefix length                              >  the same

@@ -113,12 +113,14 @@ INLINE void load_template(const struct way *way)
 		to[i] = from[i];
 }
 
-INLINE long store_outer(struct __sk_buff *skb, const struct way *way, u32 size, u32 at)
+/* Ethernet header, outer IP header and shim. */
+INLINE long store_outer(struct __sk_buff *skb, const struct way *way, u32 size)
 {
+	size += ETH_LENGTH;
 	asm volatile("%0 &= 127" : "+r"(size));
 	if (!size)
 		return -1;
-	return bpf_skb_store_bytes(skb, at, way->scratch->outer, size, BPF_F_RECOMPUTE_CSUM);
+	return bpf_skb_store_bytes(skb, 0, way->scratch->outer + OUTER_AT - ETH_LENGTH, size, BPF_F_RECOMPUTE_CSUM);
 }
 
 /* The Ethernet header of the payload, with its tags, at `at`; its MAC addresses are those of the frame. */
@@ -145,8 +147,8 @@ INLINE long sum_gre(struct __sk_buff *skb, const struct way *way, u32 *total)
 	const struct frame *frame = &way->scratch->frame;
 	u8 macs[12];
 
-	*total = way->tunnel->ip_size == IPV6_LENGTH ? sum(way->scratch->outer + IPV6_LENGTH, 16, 0) :
-						       sum(way->scratch->outer + IP_LENGTH, 16, 0);
+	*total = way->tunnel->ip_size == IPV6_LENGTH ? sum(way->scratch->outer + OUTER_AT + IPV6_LENGTH, 16, 0) :
+						       sum(way->scratch->outer + OUTER_AT + IP_LENGTH, 16, 0);
 	if (way->layer2) {
 		if (bpf_skb_load_bytes(skb, 0, macs, 12))
 			return -1;
@@ -166,7 +168,7 @@ INLINE long sum_gre(struct __sk_buff *skb, const struct way *way, u32 *total)
 /* The sequence number of plain GRE stands behind its other options. */
 INLINE void fill_sequence(const struct way *way)
 {
-	u8 *shim = way->scratch->outer + (way->tunnel->ip_size == IPV6_LENGTH ? IPV6_LENGTH : IP_LENGTH);
+	u8 *shim = way->scratch->outer + OUTER_AT + (way->tunnel->ip_size == IPV6_LENGTH ? IPV6_LENGTH : IP_LENGTH);
 	u32 flags = way->tunnel->flags;
 	be32 sequence = swap32(way->scratch->sequence);
 
@@ -182,7 +184,7 @@ INLINE void fill_sequence(const struct way *way)
 
 INLINE void fill_checksum(const struct way *way, u32 total)
 {
-	u8 *shim = way->scratch->outer + (way->tunnel->ip_size == IPV6_LENGTH ? IPV6_LENGTH : IP_LENGTH);
+	u8 *shim = way->scratch->outer + OUTER_AT + (way->tunnel->ip_size == IPV6_LENGTH ? IPV6_LENGTH : IP_LENGTH);
 
 	*(be16 *)(shim + 4) = fold(total);
 }
@@ -196,7 +198,7 @@ INLINE long write_outer(struct __sk_buff *skb, const struct way *way, u32 length
 	if (way->tunnel->flags & HAS_SEQUENCE)
 		way->scratch->sequence = __sync_fetch_and_add(&way->series->sequence, packets);
 	load_template(way);
-	fill_outer(way->scratch->outer, way, way->tunnel->outer_size - way->tunnel->ip_size + length);
+	fill_outer(way->scratch->outer + OUTER_AT, way, way->tunnel->outer_size - way->tunnel->ip_size + length);
 	fill_sequence(way);
 	if (way->tunnel->flags & HAS_CHECKSUM) {
 		if (sum_gre(skb, way, &total))
@@ -206,17 +208,19 @@ INLINE long write_outer(struct __sk_buff *skb, const struct way *way, u32 length
 	return 0;
 }
 
-/* Makes room for `size` bytes of outer headers and `layer2` of the payload's Ethernet header, and fills in the latter. */
+/* Makes room for `size` bytes of outer headers and `layer2` of the payload's Ethernet header, and fills in the latter. A multicast
+ * address in the outer Ethernet header is overwritten: the kernel silently drops what has one and is sent to a next hop. */
 INLINE long make_room(struct __sk_buff *skb, const struct way *way, u64 flags, u32 size, u32 layer2)
 {
-	u8 macs[12];
+	u8 macs[12], unicast[6] = {};
 
 	if (layer2 && bpf_skb_load_bytes(skb, 0, macs, sizeof(macs)))
 		return -1;
 	flags |= way->tunnel->ip_size == IPV6_LENGTH ? BPF_F_ADJ_ROOM_ENCAP_L3_IPV6 : BPF_F_ADJ_ROOM_ENCAP_L3_IPV4;
 	if (layer2)
 		flags |= (u64)layer2 << BPF_F_ADJ_ROOM_ENCAP_L2_SHIFT | BPF_F_ADJ_ROOM_ENCAP_L2_ETH;
-	if (bpf_skb_adjust_room(skb, (s32)(size + layer2), BPF_ADJ_ROOM_MAC, flags))
+	if (bpf_skb_adjust_room(skb, (s32)(size + layer2), BPF_ADJ_ROOM_MAC, flags) ||
+	    bpf_skb_store_bytes(skb, 0, unicast, sizeof(unicast), 0))
 		return -1;
 	return layer2 ? store_layer2(skb, &way->scratch->frame, ETH_LENGTH + size, macs) : 0;
 }
@@ -229,7 +233,7 @@ INLINE long wrap(struct __sk_buff *skb, const struct way *way)
 	flags |= way->tunnel->kind == VXLAN ? BPF_F_ADJ_ROOM_ENCAP_L4_UDP : BPF_F_ADJ_ROOM_ENCAP_L4_GRE;
 	if (make_room(skb, way, flags, size, way->layer2))
 		return -1;
-	return store_outer(skb, way, size, ETH_LENGTH);
+	return store_outer(skb, way, size);
 }
 
 INLINE int leave(struct __sk_buff *skb, const struct way *way)
@@ -238,7 +242,8 @@ INLINE int leave(struct __sk_buff *skb, const struct way *way)
 	struct bpf_redir_neigh neighbour = {.family = tunnel->hop_family};
 
 	skb->mark = COPY_MARK;
-	if (tunnel->kind == NONE)
+	/* The hardware address is known, as long as somebody watches over it; else the kernel resolves it. */
+	if (tunnel->kind == NONE || bpf_ktime_get_coarse_ns() < tunnel->fresh_ns)
 		return (int)bpf_redirect(tunnel->ifindex, 0);
 #pragma unroll
 	for (int i = 0; i < 4; i++)
@@ -254,6 +259,8 @@ INLINE int send(struct __sk_buff *skb, const struct way *way)
 		put_tags(skb, &way->scratch->frame);
 	else if (write_outer(skb, way, length, way->packets) || wrap(skb, way))
 		return DROP(way->counters, encapsulation, way->packets);
+	if (way->truncated)
+		COUNT(way->counters, truncated, way->packets);
 	COUNT(way->counters, sent_packets, way->packets);
 	COUNT(way->counters, sent_bytes, length + (way->packets - 1) * (way->repeated + way->layer2));
 	return leave(skb, way);
@@ -265,21 +272,21 @@ INLINE long store_fragment(struct __sk_buff *skb, const struct way *way, const s
 	be16 place = swap16((u16)piece->offset | !piece->last); /* RFC 8200: the offset is in the upper 13 bits, a multiple of 8 */
 
 	if (way->tunnel->ip_size == IPV6_LENGTH) {
-		struct ipv6 *ip = (struct ipv6 *)way->scratch->outer;
+		struct ipv6 *ip = (struct ipv6 *)(way->scratch->outer + OUTER_AT);
 		struct extension extension = {.next = way->tunnel->kind == VXLAN ? UDP : GRE_PROTOCOL, .fragment = place,
 					      .identification = swap32(way->scratch->identification)};
 
 		ip->next = FRAGMENT_HEADER;
 		ip->payload = swap16((u16)(FRAGMENT_LENGTH + piece->length));
-		return bpf_skb_store_bytes(skb, ETH_LENGTH, ip, IPV6_LENGTH, 0) |
+		return bpf_skb_store_bytes(skb, 0, (u8 *)ip - ETH_LENGTH, ETH_LENGTH + IPV6_LENGTH, 0) |
 		       bpf_skb_store_bytes(skb, ETH_LENGTH + IPV6_LENGTH, &extension, FRAGMENT_LENGTH, 0);
 	}
-	struct ip *ip = (struct ip *)way->scratch->outer;
+	struct ip *ip = (struct ip *)(way->scratch->outer + OUTER_AT);
 
 	ip->total = swap16((u16)(IP_LENGTH + piece->length));
 	ip->fragment = swap16((u16)(piece->offset / 8 | (piece->last ? 0 : 0x2000)));
 	ip->checksum = fold(way->tunnel->ip_sum + ip->total + ip->id + ip->fragment);
-	return bpf_skb_store_bytes(skb, ETH_LENGTH, ip, IP_LENGTH, 0);
+	return bpf_skb_store_bytes(skb, 0, (u8 *)ip - ETH_LENGTH, ETH_LENGTH + IP_LENGTH, 0);
 }
 
 INLINE long store_shim(struct __sk_buff *skb, const struct way *way, u32 at)
@@ -290,8 +297,8 @@ INLINE long store_shim(struct __sk_buff *skb, const struct way *way, u32 at)
 	if (!size)
 		return -1;
 	if (ip_size == IPV6_LENGTH)
-		return bpf_skb_store_bytes(skb, at, way->scratch->outer + IPV6_LENGTH, size, 0);
-	return bpf_skb_store_bytes(skb, at, way->scratch->outer + IP_LENGTH, size, 0);
+		return bpf_skb_store_bytes(skb, at, way->scratch->outer + OUTER_AT + IPV6_LENGTH, size, 0);
+	return bpf_skb_store_bytes(skb, at, way->scratch->outer + OUTER_AT + IP_LENGTH, size, 0);
 }
 
 /* One fragment of the outer packet; the first carries the shim and the payload's Ethernet header. */
@@ -337,6 +344,8 @@ INLINE int fragment(struct __sk_buff *skb, const struct way *way)
 		return DROP(way->counters, encapsulation, 1);
 	send_pieces(skb, &way->scratch->piece, way->counters, total, pieces, size, 1);
 	COUNT(way->counters, fragmented, 1);
+	if (way->truncated)
+		COUNT(way->counters, truncated, 1);
 	return TC_ACT_SHOT; /* its fragments are on their way */
 }
 
@@ -386,21 +395,25 @@ INLINE int fit_gso(struct __sk_buff *skb, struct way *way, u32 packets)
 	return READY;
 }
 
+/* DF is a matter of IPv4, and frames have no outer packet. */
+INLINE int may_fragment(const struct tunnel *tunnel)
+{
+	return tunnel->kind != NONE && (tunnel->ip_size == IPV6_LENGTH || !(tunnel->flags & DONT_FRAGMENT));
+}
+
 INLINE int fit_lone(struct __sk_buff *skb, struct way *way)
 {
 	u32 length = skb->len - ETH_LENGTH;
 
 	if (length + way->room <= way->tunnel->path_mtu)
 		return READY;
-	if (way->tunnel->oversize == SEGMENT)
+	if (way->tunnel->oversize == SEGMENT && !way->truncated)
 		return split(skb, way);
-	if (way->tunnel->oversize == FRAGMENT && !(way->tunnel->flags & DONT_FRAGMENT))
+	if (way->tunnel->oversize == FRAGMENT && may_fragment(way->tunnel))
 		return fragment(skb, way);
 	if (way->tunnel->oversize != TRUNCATE || way->tunnel->path_mtu < way->room + HEADER_MAX ||
 	    trim(skb, way->tunnel->path_mtu - way->room))
 		return DROP(way->counters, oversize, 1);
-	if (!way->truncated)
-		COUNT(way->counters, truncated, 1);
 	way->truncated = 1;
 	return READY;
 }
@@ -442,8 +455,6 @@ INLINE int limit(struct __sk_buff *skb, struct way *way, const struct profile *p
 							 way->scratch->frame.protocol) + way->layer2);
 	if ((profile->rate_pps || profile->rate_mbps) && !conforms(bucket, profile, packets, bytes))
 		return DROP(way->counters, rate_limit, packets);
-	if (way->truncated)
-		COUNT(way->counters, truncated, packets);
 	return TC_ACT_UNSPEC;
 }
 

@@ -63,4 +63,5 @@ static long (*const bpf_skb_load_bytes)(const struct __sk_buff *, u32 offset, vo
 static s64 (*const bpf_csum_diff)(be32 *from, u32 from_size, be32 *to, u32 to_size, u32 seed) = (void *)28;
 static long (*const bpf_skb_change_tail)(struct __sk_buff *, u32 length, u64 flags) = (void *)38;
 static long (*const bpf_skb_adjust_room)(struct __sk_buff *, s32 difference, u32 mode, u64 flags) = (void *)50;
+static u64 (*const bpf_ktime_get_coarse_ns)(void) = (void *)160;
 static long (*const bpf_redirect_neigh)(u32 ifindex, struct bpf_redir_neigh *, int size, u64 flags) = (void *)152;

@@ -90,7 +90,7 @@ enum tunnel_state { TUNNEL_UP = 0, TUNNEL_NO_ROUTE = 1, TUNNEL_NO_NEIGHBOUR = 2,
 enum tunnel_kind { NONE = 0, GRE = 1, ERSPAN = 2, VXLAN = 3 };
 enum { HAS_KEY = 1, HAS_SEQUENCE = 2, HAS_CHECKSUM = 4, HAS_ETHERNET = 8, DONT_FRAGMENT = 16 };
 enum { SEGMENT = 0, FRAGMENT = 1, TRUNCATE = 2, DROP_OVERSIZE = 3 };
-enum { OUTER_SIZE = 80, SHIM_MAX = 28 };
+enum { OUTER_AT = 16, OUTER_SIZE = 88 };
 
 struct tunnel {
 	/* as configured */
@@ -101,9 +101,10 @@ struct tunnel {
 	u32 oversize;
 	u32 mtu; /* bytes of an outer IP packet */
 	char egress[16];
-	/* made of it: the outer IP header and the shim with all that differs from packet to packet left zero */
+	/* made of it: two bytes for alignment, the outer Ethernet header, at OUTER_AT the outer IP header and the shim, with all that
+	 * differs from packet to packet left zero */
 	u8 outer[OUTER_SIZE];
-	u32 outer_size;
+	u32 outer_size; /* of IP header and shim */
 	u32 ip_size; /* 20 or 40 */
 	u32 ip_sum;  /* sum of the IPv4 header's words */
 	/* as resolved from the kernel's routes and neighbours, and kept so by user space */
@@ -112,6 +113,7 @@ struct tunnel {
 	u32 path_mtu; /* at most mtu */
 	u32 hop_family;
 	be32 next_hop[4];
+	u64 fresh_ns; /* until then the Ethernet header in `outer` is right; 0: never */
 };
 
 /* What is counted up for a helper device; apart from `tunnels`, whose values are replaced. */

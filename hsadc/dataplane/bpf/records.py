@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from hsadc.dataplane.bpf.access_masks import AccessMasks
 from hsadc.dataplane.mirror_counters import DestinationCounters, SourceCounters
-from hsadc.dataplane.next_hop import State
+from hsadc.dataplane.next_hop import NextHop, State
 from hsadc.intent.mirror import ProfileIntent, TunnelIntent
 from hsadc.wire.encapsulation import Encapsulation, template
 from hsadc.wire.ip import word_sum
@@ -28,7 +28,7 @@ _RULE_KEY = struct.Struct("!16sHBx")
 _SOURCE = struct.Struct("=IIII")
 _MASKS = struct.Struct("=QQ")
 _PROFILE = struct.Struct("=12I8I8I")
-_TUNNEL = struct.Struct("=16s16s4B2HIII16s80sIIIIIII16s")
+_TUNNEL = struct.Struct("=16s16s4B2HIII16s88sIIIIIII16sQ")
 _IPV4_BYTES, _IPV6_BYTES = 20, 40
 
 _DIRECTIONS = {"forward": 1, "backward": 2, "bidirection": 3}
@@ -37,6 +37,7 @@ _OVERSIZE = {"segment": 0, "fragment": 1, "truncate": 2, "drop": 3}
 _KINDS = {"none": 0, "gre": 1, "erspan": 2, "vxlan": 3}
 _HAS_KEY, _HAS_SEQUENCE, _HAS_CHECKSUM, _HAS_ETHERNET, _DONT_FRAGMENT = 1, 2, 4, 8, 16
 _AF_INET, _AF_INET6 = 2, 10
+_ETHERTYPES = {4: b"\x08\x00", 6: b"\x86\xdd"}
 DESTINATIONS_MAX = 8
 
 C = TypeVar("C")
@@ -197,6 +198,8 @@ class Tunnel:
         ifindex: the device that packets do leave by; 0 while there is no route.
         next_hop: the neighbour that they are sent to.
         path_mtu_bytes: the largest outer IP packet that the path takes; at most `mtu_bytes`.
+        macs: hardware addresses of the next hop and of the device; None leaves the next hop's to the kernel.
+        fresh_ns: until when (CLOCK_MONOTONIC) they are right unless somebody says so again.
     """
 
     encapsulation: Encapsulation
@@ -207,13 +210,18 @@ class Tunnel:
     ifindex: int = 0
     next_hop: _Address | None = None
     path_mtu_bytes: int = 0
+    macs: tuple[bytes, bytes] | None = None
+    fresh_ns: int = 0
 
     def encode(self) -> bytes:
         """As the map holds it."""
         hop, e = self.next_hop, self.encapsulation
         family = _AF_INET6 if isinstance(hop, IPv6Address) else _AF_INET
         resolved = (self.state, self.ifindex, self.path_mtu_bytes or self.mtu_bytes, family, hop.packed if hop else b"")
-        return _TUNNEL.pack(*_configured(e, self.oversize, self.mtu_bytes, self.egress), *_outer(e), *resolved)
+        outer, *sizes = _outer(e)
+        ethernet = b"".join(self.macs or (bytes(6), bytes(6))) + _ETHERTYPES[e.destination.version if e.destination else 4]
+        made = bytes(2) + ethernet + outer, *sizes
+        return _TUNNEL.pack(*_configured(e, self.oversize, self.mtu_bytes, self.egress), *made, *resolved, self.fresh_ns)
 
     @classmethod
     def decode(cls, value: bytes) -> Tunnel:
@@ -236,7 +244,8 @@ class Tunnel:
             vni=number if name == "vxlan" else 0,
             port=port,
         )
-        state, ifindex, path, family, hop = rest[4:]
+        outer = rest[0]
+        state, ifindex, path, family, hop, fresh = rest[4:]
         address = ip_address(hop[: 16 if family == _AF_INET6 else 4])
         return cls(
             encapsulation,
@@ -247,6 +256,8 @@ class Tunnel:
             ifindex,
             address if int(address) else None,
             path,
+            (outer[2:8], outer[8:14]) if any(outer[2:14]) else None,
+            fresh,
         )
 
     @classmethod
@@ -258,10 +269,12 @@ class Tunnel:
         """What was wanted of it."""
         return TunnelIntent(interface, self.egress or None, self.encapsulation, self.mtu_bytes, self.oversize)
 
-    def resolved(self, state: State, ifindex: int, next_hop: _Address | None, path_mtu_bytes: int) -> Tunnel:
+    def resolved(self, hop: NextHop, macs: tuple[bytes, bytes] | None, fresh_ns: int) -> Tunnel:
         """The same tunnel, with what the kernel's routes and neighbours say now."""
-        mtu = min(self.mtu_bytes, path_mtu_bytes or self.mtu_bytes)
-        return replace(self, state=state, ifindex=ifindex, next_hop=next_hop, path_mtu_bytes=mtu)
+        mtu = min(self.mtu_bytes, hop.mtu_bytes or self.mtu_bytes)
+        fresh = fresh_ns if macs else 0
+        tunnel = replace(self, state=hop.state, ifindex=hop.ifindex, next_hop=hop.address, path_mtu_bytes=mtu)
+        return replace(tunnel, macs=macs, fresh_ns=fresh)
 
 
 @lru_cache(4096)
@@ -280,7 +293,7 @@ def _configured(e: Encapsulation, oversize: str, mtu_bytes: int, egress: str) ->
 
 
 @lru_cache(4096)
-def _outer(e: Encapsulation) -> tuple[bytes | int, ...]:
+def _outer(e: Encapsulation) -> tuple[bytes, int, int, int]:
     """The template, its size, that of its IP header, and the sum of an IPv4 header's words in the machine's byte order."""
     outer = template(e)
     size = 0 if not outer else _IPV6_BYTES if isinstance(e.destination, IPv6Address) else _IPV4_BYTES
@@ -321,6 +334,6 @@ SIZES: Mapping[str, tuple[int, int]] = {
     "series": (_INDEX.size, _PAIR.size),
     "copy_counters": (_PAIR.size, 8 * len(fields(DestinationCounters))),
     "buckets": (_PAIR.size, 16),
-    "scratches": (_INDEX.size, 784),
+    "scratches": (_INDEX.size, 816),
 }
 """Bytes of a key and of a value of each map."""

@@ -53,7 +53,7 @@ struct scratch {
 	u32 sequence;
 	struct frame frame;
 	struct piece piece;
-	u8 outer[128];
+	u8 outer[160]; /* as a tunnel has it; the verifier takes a length for 127 at most */
 	/* within the tap */
 	struct source rule, port; /* of which the packet is; profile 0: of none */
 	u32 direction;            /* of the packet, as the rule has it */

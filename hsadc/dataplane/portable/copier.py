@@ -16,12 +16,14 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import astuple
 from typing import Any, Protocol, TypeVar
 
-from hsadc.dataplane.mirror_counters import MirrorCounters
+from hsadc.dataplane.mirror_counters import DestinationCounters, MirrorCounters
 from hsadc.dataplane.portable.output import OTHER_REASON, REASONS, Output, Way
 from hsadc.dataplane.portable.ring import Captured
 from hsadc.dataplane.portable.segment import NEEDS_CHECKSUM, Offload, segments
+from hsadc.dataplane.portable.state import DestinationTally
 from hsadc.dataplane.portable.tap import Tap
 
 _log = logging.getLogger(__name__)
@@ -62,6 +64,10 @@ class Core(Protocol):
 
     def clear_counters(self) -> None:
         """Set all of them to zero."""
+        ...
+
+    def probe(self, interface: str, frame: bytes, now_ns: int) -> tuple[Sequence[Outgoing], DestinationTally]:
+        """What sends a frame by a tunnel's interface as a copy, and where it is counted; KeyError without such a tunnel."""
         ...
 
 
@@ -162,6 +168,20 @@ class Copier:
                 tap.clear_lost()
 
         self.between_packets(clear)
+
+    def probe(self, interface: str, frame: bytes) -> DestinationCounters:
+        """Send a frame by a tunnel's interface as a copy, and tell what was counted.
+
+        Raises:
+            KeyError: there is no such tunnel.
+        """
+
+        def send() -> DestinationCounters:
+            packets, tally = self.core().probe(interface, frame, time.monotonic_ns())
+            self._send(interface, packets)
+            return DestinationCounters(*astuple(tally))
+
+        return self.between_packets(send)
 
     def add_tap(self, tap: Tap) -> None:
         """Copy from a tap, too, and own it."""

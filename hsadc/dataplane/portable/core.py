@@ -8,7 +8,8 @@ from hsadc.dataplane.mirror_counters import MirrorCounters
 from hsadc.dataplane.portable.packet import read
 from hsadc.dataplane.portable.selection import MATCHED, Decision, Intents, Selection
 from hsadc.dataplane.portable.sending import UP, Outgoing, Sender, Tunnel, TunnelStatus
-from hsadc.dataplane.portable.state import DestinationMemory, MirrorState, SourceTally, TunnelMemory
+from hsadc.dataplane.portable.state import DestinationMemory, DestinationTally, MirrorState, SourceTally, TunnelMemory
+from hsadc.intent.mirror import ProfileIntent
 
 _DECISIONS_KEPT = 65536
 
@@ -31,8 +32,8 @@ class MirrorCore:
         """Make it; tunnels without a status are up and their paths as wide as configured."""
         self.state = state or MirrorState()
         senders = [(p.number, name) for p in intents.profiles for name in p.destinations]
-        sources = {*(rule.id for rule in intents.rules), *(mirror.id for mirror in intents.port_mirrors)}
-        self.state.keep(sources, set(senders), {t.interface for t in intents.tunnels})
+        sources = [*(rule.id for rule in intents.rules), *(mirror.id for mirror in intents.port_mirrors)]
+        self.state.keep(set(sources), set(senders), {t.interface for t in intents.tunnels})
         for source in sources:
             self.state.sources.setdefault(source, SourceTally())
         self.tunnels = {
@@ -89,6 +90,24 @@ class MirrorCore:
             for name in destinations:
                 sent += self._senders[profile, name].send(packet, decision.flow_hash, now_ns)
         return sent
+
+    def probe(self, interface: str, frame: bytes, now_ns: int) -> tuple[list[Outgoing], DestinationTally]:
+        """What sends a frame by a tunnel's interface as a copy that no source and no profile has made, and where it is counted.
+
+        Raises:
+            KeyError: there is no such tunnel.
+        """
+        memory = DestinationMemory()
+        sender = Sender(ProfileIntent(0, (interface,)), self.tunnels[interface], memory)
+        return sender.send(read(frame, self.state.fragments), 0, now_ns), memory.tally
+
+    def unsent(self, outgoing: Outgoing, reason: str) -> None:
+        """Take back one of the packets that `process` returned: it was not sent after all, for this reason (a counter's name)."""
+        outgoing.unsent(reason)
+
+    def clear_counters(self) -> None:
+        """Set all of them to zero."""
+        self.state.clear_counters()
 
     def counters(self) -> MirrorCounters:
         """All counters as they stand."""

@@ -10,19 +10,21 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any
 
 from hsadc.dataplane import next_hop
-from hsadc.dataplane.mirror_counters import MirrorCounters
+from hsadc.dataplane.mirror_counters import DestinationCounters, MirrorCounters
 from hsadc.dataplane.netlink import Netlink
 from hsadc.dataplane.next_hop import Watcher
 from hsadc.dataplane.portable.copier import Copier, Core
+from hsadc.dataplane.portable.core import Intents, MirrorCore, TunnelStatus
 from hsadc.dataplane.portable.output import Output, Way
 from hsadc.dataplane.portable.path import NO_NEIGHBOUR, UP, Path, find_path
 from hsadc.dataplane.portable.table import Table
 from hsadc.dataplane.portable.tap_driver import TapDriver
 from hsadc.dataplane.tunnel import TunnelState
 from hsadc.dataplane.tunnel_history import TunnelHistory
+from hsadc.errors import ApplyError
 from hsadc.intent.mirror import AccessListIntent, PortMirrorIntent, ProfileIntent, RuleIntent, TunnelIntent
 
 
@@ -42,17 +44,15 @@ class Wanted:
     paths: Mapping[str, Path] = field(default_factory=dict)
 
 
-class MakeCore(Protocol):
-    """Makes a core; what the one before has counted and numbered goes on."""
+MakeCore = Callable[["Wanted", Any], Core]
+"""Makes a core of what is wanted; what the one before (None for the first) has counted and numbered goes on."""
 
-    def __call__(self, wanted: Wanted, before: Any) -> Core:
-        """Make it.
 
-        Args:
-            wanted: consistent in itself.
-            before: a core that was made here; None for the first.
-        """
-        ...
+def make_core(wanted: Wanted, before: MirrorCore | None) -> MirrorCore:
+    """The core that the mirror uses unless it is given another one."""
+    intents = Intents(wanted.tunnels, wanted.access_lists, wanted.profiles, wanted.rules, wanted.port_mirrors)
+    statuses = {interface: TunnelStatus(path.state, path.mtu_bytes) for interface, path in wanted.paths.items()}
+    return MirrorCore(intents, statuses, before.state if before else None)
 
 
 class PortableMirror:
@@ -66,7 +66,7 @@ class PortableMirror:
 
     path = "portable"
 
-    def __init__(self, make_core: MakeCore) -> None:
+    def __init__(self, make_core: MakeCore = make_core) -> None:
         """Nothing is seen or sent yet.
 
         Raises:
@@ -118,6 +118,20 @@ class PortableMirror:
     def counters(self) -> MirrorCounters:
         """All counters, since their object was made or they were cleared."""
         return self._copier.counters()
+
+    def send_probe(self, interface: str, frame: bytes) -> DestinationCounters:
+        """Send a frame by a tunnel's interface as a copy that no source and no profile has made.
+
+        Returns:
+            What was counted.
+
+        Raises:
+            ApplyError: there is no such tunnel.
+        """
+        try:
+            return self._copier.probe(interface, frame)
+        except KeyError:
+            raise ApplyError(f"send a probe by {interface}", "there is no such tunnel") from None
 
     def clear_counters(self) -> None:
         """Set all counters to zero, those of lost packets, too."""

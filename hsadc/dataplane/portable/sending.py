@@ -9,7 +9,7 @@ from typing import NamedTuple
 from hsadc.dataplane.portable.packet import Packet
 from hsadc.dataplane.portable.selection import packed
 from hsadc.dataplane.portable.split import split
-from hsadc.dataplane.portable.state import DestinationMemory, TunnelMemory
+from hsadc.dataplane.portable.state import DestinationMemory, DestinationTally, TunnelMemory
 from hsadc.intent.mirror import ProfileIntent, TunnelIntent
 from hsadc.wire import ip
 from hsadc.wire.encapsulation import Fields, encoder
@@ -26,11 +26,21 @@ class Outgoing(NamedTuple):
         interface: the tunnel's interface.
         data: an outer IP packet, or a frame.
         is_frame: whether it is a frame, which a tunnel without encapsulation sends.
+        tally: where it is counted as sent.
+        payload_bytes: what it is counted with there.
     """
 
     interface: str
     data: bytes
     is_frame: bool
+    tally: DestinationTally
+    payload_bytes: int
+
+    def unsent(self, reason: str) -> None:
+        """Count it under a reason instead: it was not sent after all."""
+        self.tally.sent_packets -= 1
+        self.tally.sent_bytes -= self.payload_bytes
+        setattr(self.tally, reason, getattr(self.tally, reason) + 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +152,7 @@ class Sender:
         tally.sent_bytes += len(payload)
         tally.truncated += truncated
         outer = tunnel.wrap(packet, payload, truncated, now_ns, flow_hash)
-        return [Outgoing(tunnel.intent.interface, outer, tunnel.is_frame)]
+        return [Outgoing(tunnel.intent.interface, outer, tunnel.is_frame, tally, len(payload))]
 
     def _send_oversize(self, packet: Packet, payload: bytes, truncated: bool, flow_hash: int, now_ns: int) -> list[Outgoing]:
         """A copy that does not fit, by the tunnel's policy."""
@@ -176,7 +186,8 @@ class Sender:
             return []
         identification = tunnel.memory.identification
         outer = self._send(packet, payload, truncated, flow_hash, now_ns)[0]
-        sent = [outer._replace(data=part) for part in ip.fragments(outer.data, mtu, identification)]
+        parts = ip.fragments(outer.data, mtu, identification)
+        sent = [outer._replace(data=part, payload_bytes=0 if i else len(payload)) for i, part in enumerate(parts)]
         tally.fragmented += 1
         tally.extra += len(sent) - 1
         tally.sent_packets += len(sent) - 1

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import signal
 
 import pytest
 
@@ -89,3 +90,16 @@ def test_a_command_that_goes_on_is_printed_as_it_goes(make_shell):
 def test_a_command_that_fails_on_the_way_ends_the_batch_and_is_named(make_shell):
     status, printed = run(make_shell(), "live -1", "show version")
     assert (status, printed) == (1, ["begun", "line 1: live -1", "hsadc#live -1", "% Error: the device went down"])
+
+
+def test_ctrl_c_brings_a_command_that_goes_on_to_its_end(make_shell):
+    before, printed = signal.getsignal(signal.SIGINT), []
+
+    def write(line: str) -> None:
+        printed.append(line)
+        if line == "packet 95":
+            signal.raise_signal(signal.SIGINT)
+
+    assert run_batch(make_shell(), ["live 99", "show version"], write) == 0
+    assert printed == ["begun", "packet 98", "packet 97", "packet 96", "packet 95", "the end", "hsadc 1.0"]
+    assert signal.getsignal(signal.SIGINT) is before

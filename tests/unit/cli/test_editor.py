@@ -206,6 +206,10 @@ class TestEditor:
         typist.editor.begin("h#", ("one", "two", "two!"))
         assert typist.line(UP) == "two!"
 
+    def test_a_line_that_was_pasted_elsewhere_is_shown_without_its_tabs(self):
+        typist = Typist(history=("show\tversion",))
+        assert typist.line(UP) == "show version"
+
     def test_without_a_history_the_line_stays(self):
         typist = Typist()
         assert typist.line(f"draft{UP}{DOWN}") == "draft"

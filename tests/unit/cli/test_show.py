@@ -251,7 +251,9 @@ class TestInterface:
         assert cells(lines, "Device") == ["eth0", "eth1", 'gre "隧道"', "-"]
         assert cells(lines, "Link") == ["up", "up", "down", "-"]
         assert cells(lines, "MTU") == ["1500", "1500", "1472", "-"]
-        assert cells(lines, "IP address")[0] == "10.0.0.1/24 10.0.1.1/24"
+        assert cells(lines, "IP address")[0] == "10.0.0.1/24 10.0.1.1/24 2001:db8::2/64"
+        rows = json.loads("\n".join(show(served, "interface | json")))["interfaces"]
+        assert rows[0]["ipv6_addresses"] == ["2001:db8::2/64", "fe80::2/64"]
 
     def test_ports_that_are_not_configured_are_shown_in_the_order_of_their_numbers(self, tmp_path):
         from hsadc.intent.inventory import Device

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface
 from pathlib import Path
 
 from hsadc.config.change import Change
@@ -166,7 +166,12 @@ class MemoryDataplane:
         routes += [
             Route(a.interface.network, 0, None, a.index, False) for a in addresses if isinstance(a.interface, IPv4Interface)
         ]
-        return links, addresses, (*routes, Route(IPv4Network("10.99.0.0/16"), 100, IPv4Address("10.0.0.99"), 2, False))
+        system = (Address(2, IPv6Interface(a), False, False) for a in ("2001:db8::2/64", "fe80::2/64"))
+        return (
+            links,
+            (*addresses, *system),
+            (*routes, Route(IPv4Network("10.99.0.0/16"), 100, IPv4Address("10.0.0.99"), 2, False)),
+        )
 
     def tunnel_state(self, interface: str) -> TunnelState:
         tunnel = next(t for t in self._intent.tunnels if t.interface == interface)

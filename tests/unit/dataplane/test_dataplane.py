@@ -10,14 +10,17 @@ from hsadc.dataplane.dataplane import touched
 from hsadc.intent.compile import Intent
 
 LOOKED_AT = {
-    "links": "links addresses routes tunnels rules taps haproxy",
-    "addresses": "addresses routes tunnels rules taps haproxy",
+    "links": "links addresses routes tunnels access_lists profiles rules port_mirrors taps haproxy",
+    "addresses": "addresses routes tunnels access_lists profiles rules port_mirrors taps haproxy",
     "routes": "routes",
-    "tunnels": "tunnels rules taps haproxy",
-    "rules": "rules taps haproxy",
+    "tunnels": "tunnels access_lists profiles rules port_mirrors taps haproxy",
+    "access_lists": "access_lists profiles rules port_mirrors taps haproxy",
+    "profiles": "profiles rules port_mirrors taps haproxy",
+    "rules": "rules port_mirrors taps haproxy",
+    "port_mirrors": "port_mirrors taps haproxy",
     "taps": "taps haproxy",
     "haproxy": "haproxy",
-    "routes rules": "routes rules taps haproxy",
+    "routes rules": "routes rules port_mirrors taps haproxy",
     "": "",
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import struct
 from dataclasses import replace
+from ipaddress import ip_address
 
 import numpy as np
 import pytest
@@ -16,9 +17,12 @@ from hsadc.dataplane.replay.batch import Batch, gather
 from hsadc.dataplane.replay.fast import FastMirror
 from hsadc.dataplane.replay.headers import ethernet
 from hsadc.dataplane.replay.records import RecordWriter
-from tests.unit.dataplane.portable.examples import FRAME, INTENTS, MACS
-from tests.unit.dataplane.traffic import DEVICE, mirrors, plain_packets, traffic
+from hsadc.intent.mirror import TunnelIntent
+from hsadc.wire.encapsulation import Encapsulation
+from tests.unit.dataplane.portable.examples import CLIENT, FRAME, INTENTS, MACS, PROFILE, SERVER
+from tests.unit.dataplane.traffic import DEVICE, ipv4, mirrors, plain_packets, traffic, transport
 
+ADDRESSES = ip_address("10.9.0.1"), ip_address("10.9.0.2")
 EXAMPLES = int(os.environ.get("HSADC_EXAMPLES", "100"))
 
 
@@ -84,6 +88,22 @@ def test_plain_packets_alone(r):
     profiles = tuple(replace(p, sample_packets=1, rate_pps=None, rate_mbps=None) for p in intents.profiles)
     packets = [(MACS + b"\x08\0" + plain_packets(r), r.randint(0, 2**63), r.random() < 0.5) for _ in range(r.randint(1, 30))]
     check(replace(intents, tunnels=tunnels, profiles=profiles), packets)
+
+
+@pytest.mark.parametrize("kind", ["gre", "erspan", "vxlan", "none"])
+@pytest.mark.parametrize("payload", ["ip", "ethernet"])
+@pytest.mark.parametrize("truncate", [None, 580, 576])
+def test_every_length_around_the_limit(kind, payload, truncate):
+    e = (
+        Encapsulation("gre", *ADDRESSES, payload=payload)
+        if kind == "gre"
+        else Encapsulation(kind, *ADDRESSES, payload="ethernet")
+    )
+    tunnel = TunnelIntent("tunnel1", None, e, 576, "drop")
+    intents = replace(INTENTS, tunnels=(tunnel,), profiles=(replace(PROFILE, truncate_bytes=truncate),))
+    packets = [(MACS + b"\x08\0" + ipv4(CLIENT, SERVER, 6, transport(6, 5, 80, n)), n, True) for n in range(430, 550)]
+    counters = check(intents, packets)
+    assert counters.destinations[1, "tunnel1"].sent_packets > 0
 
 
 def test_no_packet_goes_through_the_core_when_all_are_plain(monkeypatch):

@@ -1,0 +1,197 @@
+"""A network in which the packet table passes a mirror with BPF, and what leaves is captured.
+
+    far ---- front [ADC] back ---- far
+             cables `silent` (nobody answers there), `cut` (down); no device has an IP address or answers anything
+
+`front` has no address, so the kernel makes nothing of the packets that come there but copies. One thread on one CPU does all.
+"""
+
+import contextlib
+import itertools
+import os
+import socket
+import struct
+import subprocess
+import time
+
+from pyroute2 import netns
+
+from hsadc.dataplane.mirror import Mirror
+from hsadc.dataplane.reconcile import reconcile
+from hsadc.intent.mirror import TapIntent
+from tests.netns.mirror_net import command, run_program
+
+_numbers = itertools.count()
+_SOL_PACKET, _AUXDATA, _IGNORE_OUTGOING = 263, 8, 23
+_AUX = struct.Struct("=IIIHHHH")
+_TAG_VALID = 0x10
+_ETH_P_ALL = 3
+_END = b"\x02\0\0\0\0\x0e\x02\0\0\0\0\x0f\x88\xb6"
+"""Ethernet header of the frame behind the last one."""
+_NETWORK = """
+link add front type veth peer name front netns {far}
+link add back type veth peer name back netns {far}
+link add silent type veth peer name silent netns {far}
+link add cut type veth peer name cut netns {far}
+link set front mtu 9500 up
+link set back mtu 9000 up
+link set silent up
+address add 10.2.0.2/24 dev back
+address add fd00:2::2/64 dev back nodad
+address add 10.4.0.2/24 dev silent
+neighbour add 10.2.0.1 lladdr 02:00:00:00:00:99 dev back
+neighbour add fd00:2::1 lladdr 02:00:00:00:00:99 dev back
+route add 10.3.0.0/24 via 10.2.0.1
+route add 10.3.0.0/24 via 10.4.0.1 dev silent metric 9
+route add fd00:3::/64 via fd00:2::1
+"""
+
+
+class PacketNet:
+    """The namespaces `adc` and `far`, and the mirror in `adc`; use it as a context manager, in one thread."""
+
+    def __enter__(self):
+        self._stack = contextlib.ExitStack()
+        try:
+            self._make()
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        self._stack.close()
+
+    def _make(self):
+        cpus = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, {min(cpus)})  # packets stay in the order in which they are sent
+        self._stack.callback(os.sched_setaffinity, 0, cpus)
+        prefix = f"hspackets-{os.getpid()}-{next(_numbers)}"
+        self.adc, self.far = f"{prefix}-adc", f"{prefix}-far"
+        for name in (self.adc, self.far):
+            self._stack.callback(subprocess.run, ["ip", "netns", "del", name], capture_output=True, check=False)
+            command(f"ip netns add {name}")
+        for line in _NETWORK.format(far=self.far).strip().splitlines():
+            with self._quiet(line):
+                command(f"ip {'-6 ' if 'route add fd' in line else ''}-n {self.adc} {line}")
+        for device, mtu in (("front", 9500), ("back", 9000), ("silent", 1500)):
+            with self.inside(self.far):
+                _no_ipv6(device)
+            command(f"ip -n {self.far} link set {device} mtu {mtu} arp off up")
+        self._sockets()
+        with self.inside(self.adc):
+            self._mirror = Mirror()
+            self._stack.callback(self._mirror.stop)
+            self._ifindex = socket.if_nametoindex("front")
+        self._stack.callback(self.configure, None)
+
+    @contextlib.contextmanager
+    def _quiet(self, line):
+        """IPv6 is off on `front` before it comes up."""
+        if line.startswith("link set front"):
+            with self.inside(self.adc):
+                _no_ipv6("front")
+        yield
+
+    def _sockets(self):
+        with self.inside(self.far):
+            self._capture = self._packet_socket("back")
+            self._client = self._packet_socket("front", listens=False)
+        with self.inside(self.adc):
+            self._server = self._packet_socket("front", listens=False)
+            self._end = self._packet_socket("back", listens=False)
+            self._mac = self._end.getsockname()[4]
+
+    def _packet_socket(self, device, listens=True):
+        s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+        self._stack.callback(s.close)
+        if listens:
+            s.setsockopt(_SOL_PACKET, _AUXDATA, 1)
+            s.setsockopt(_SOL_PACKET, _IGNORE_OUTGOING, 1)
+            s.setsockopt(socket.SOL_SOCKET, 33, 16 << 20)  # SO_RCVBUFFORCE
+            s.settimeout(5)
+        s.bind((device, _ETH_P_ALL if listens else 0))
+        return s
+
+    @contextlib.contextmanager
+    def inside(self, namespace):
+        netns.pushns(namespace)
+        try:
+            yield
+        finally:
+            netns.popns()
+
+    def configure(self, intents):
+        """Put a configuration in force; None: nothing."""
+        m, self._intents = self._mirror, intents
+        names = ("tunnels", "access_lists", "profiles", "rules", "port_mirrors")
+        with self.inside(self.adc):
+            taps = (m.taps, (TapIntent("front"),) if intents else ())
+            reconcile([*((getattr(m, name), getattr(intents, name, ())) for name in names), taps])
+            m.refresh()
+
+    def reset(self):
+        """Counters and all that is remembered begin anew."""
+        with self._mirror._objects.lock:
+            maps = self._mirror._objects.maps
+            for name in ("series", "buckets"):
+                for key in list(maps[name].keys()):
+                    maps[name].set(key)
+            for key in list(maps["fragments"].keys()):
+                maps["fragments"].delete(key)
+        self._mirror.clear_counters()
+
+    def counters(self):
+        """All counters of the configuration's sources, and of destinations that belong to a profile."""
+        found, intents = self._mirror.counters(), self._intents
+        ids = {s.id for s in (*intents.rules, *intents.port_mirrors)}  # ids that are gone go with the next change
+        return {i: c for i, c in found.sources.items() if i in ids}, {key: c for key, c in found.destinations.items() if key[0]}
+
+    def run(self, frames):
+        """Run the taps' programs over frames; returns what left by `back`.
+
+        What a program returns is asserted: the packet goes on, unchanged.
+        """
+        programs = self._mirror._objects._programs
+        with self.inside(self.adc):
+            for frame, received in frames:
+                program = programs["hsadc_tap_in" if received else "hsadc_tap_out"]
+                assert run_program(program, frame, self._ifindex) == (-1, frame)
+        return self._left()
+
+    def send(self, frames, expected):
+        """Let frames pass `front`, wait for the counters to be as expected; returns what left by `back`."""
+        for frame, received in frames:
+            (self._client if received else self._server).send(frame)
+        end = time.monotonic() + 2
+        while self.counters() != expected and time.monotonic() < end:
+            time.sleep(0.001)
+        return self._left()
+
+    def _left(self):
+        """Frames as they left, with their VLAN tags, until a last one that is sent here."""
+        self._end.send(_END + bytes(46))
+        frames = []
+        while True:
+            data, ancillary, _, _ = self._capture.recvmsg(1 << 16, 256)
+            if data.startswith(_END):
+                return frames
+            if not (data[0] & 1 and data[6:12] == self._mac):  # the kernel's own neighbour and multicast messages
+                frames.append(_tagged(data, ancillary))
+
+
+def _tagged(frame, ancillary):
+    """The frame with the tag that the kernel has taken off."""
+    for level, kind, data in ancillary:
+        if (level, kind) == (_SOL_PACKET, _AUXDATA):
+            status, _, _, _, _, tag, protocol = _AUX.unpack(data[: _AUX.size])
+            if status & _TAG_VALID:
+                return frame[:12] + protocol.to_bytes(2) + tag.to_bytes(2) + frame[12:]
+    return frame
+
+
+def _no_ipv6(device):
+    with open(f"/proc/sys/net/ipv6/conf/{device}/disable_ipv6", "w") as file:
+        file.write("1")
+
+

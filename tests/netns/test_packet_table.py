@@ -1,0 +1,63 @@
+"""The packet table through the BPF programs, run alone and in live traffic: the pure mirror's bytes and counters."""
+
+import time
+
+import pytest
+
+from tests.netns.packet_net import PacketNet
+from tests.netns.packet_table import CASES
+from tests.unit.dataplane.portable.test_packet_table import mirrored, without_time
+
+pytestmark = pytest.mark.netns
+
+RUN_BYTES_MAX = 3500
+"""The kernel runs programs over frames of at most one page."""
+TRIES = 5
+
+
+class Device:
+    """The mirror, whose configuration is changed as the cases ask for it."""
+
+    def __init__(self, net):
+        self.net, self._setup = net, None
+
+    def judge(self, case, send):
+        """Send a case's packets, and compare with the pure mirror."""
+        if case.setup != self._setup:
+            self.net.configure(case.setup.intents)
+            self._setup = case.setup
+        bytes_expected, counters = mirrored(case)
+        expected = dict(counters.sources), dict(counters.destinations)
+        for _ in range(TRIES):
+            self.net.reset()
+            started = time.monotonic_ns()
+            frames = send(case.frames, expected)
+            if time.monotonic_ns() - started < case.within_ns:
+                break
+        assert [text(frame, case) for frame in frames] == [without_time(p).hex() for p in bytes_expected]
+        assert self.net.counters() == expected
+
+
+def text(frame, case):
+    """What left, without the outer Ethernet header: the next hop's matter."""
+    if case.setup.intents.tunnels[0].encapsulation.kind == "none":
+        return frame.hex()
+    assert frame[:6] == b"\x02\0\0\0\0\x99"
+    assert frame[12:14] == {4: b"\x08\0", 6: b"\x86\xdd"}[frame[14] >> 4]
+    return without_time(frame[14:]).hex()
+
+
+@pytest.fixture(scope="module")
+def device():
+    with PacketNet() as net:
+        yield Device(net)
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if max(len(f) for f, _ in c.frames) < RUN_BYTES_MAX], ids=str)
+def test_the_programs_do_as_the_pure_mirror(device, case):
+    device.judge(case, lambda frames, _: device.net.run(frames))
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_live_traffic_is_mirrored_as_by_the_pure_mirror(device, case):
+    device.judge(case, device.net.send)
