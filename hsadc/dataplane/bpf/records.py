@@ -166,7 +166,7 @@ class Profile:
     @classmethod
     def decode(cls, number: int, value: bytes) -> Profile:
         """The opposite of `encode`; the intent has no names of destinations."""
-        directions, distribute, packets, flows, access_list, truncate, pps, mbps, needs_hash, count, mask, *rest = (
+        directions, distribute, packets, flows, access_list, truncate, pps, mbps, needs_hash, _, count, mask, *rest = (
             _PROFILE.unpack(value)
         )
         intent = ProfileIntent(
