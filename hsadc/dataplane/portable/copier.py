@@ -22,12 +22,8 @@ from typing import Any, Protocol, TypeVar
 from hsadc.dataplane.mirror_counters import DestinationCounters, MirrorCounters
 from hsadc.dataplane.portable.output import OTHER_REASON, REASONS, Output, Way
 from hsadc.dataplane.portable.ring import Captured
-<<<<<<< HEAD
-from hsadc.dataplane.portable.segment import NEEDS_CHECKSUM, Offload, segments
-from hsadc.dataplane.portable.state import DestinationTally
-=======
 from hsadc.dataplane.portable.segment import Offload, segments
->>>>>>> live
+from hsadc.dataplane.portable.state import DestinationTally
 from hsadc.dataplane.portable.tap import Tap
 
 _log = logging.getLogger(__name__)
