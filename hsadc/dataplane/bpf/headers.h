@@ -49,6 +49,8 @@ struct tcp { /* RFC 9293 */
 
 INLINE u32 ip_length(const struct ip *ip) { return (ip->version_length & 15) * 4; }
 INLINE u32 tcp_length(const struct tcp *tcp) { return (tcp->offset >> 4) * 4; }
+/* The kernel has numbers of its own (and so have some senders) for frames whose Ethertype field is a length (IEEE 802.3). */
+INLINE int is_length(be16 ethertype) { return swap16(ethertype) < 0x600; }
 INLINE int is_vlan(be16 ethertype) { return ethertype == ETH_VLAN || ethertype == ETH_QINQ; }
 
 /* A header of variable length: at most 60 bytes, the rest zero so that sums may run over all of it. */
