@@ -640,6 +640,8 @@ def loops():
         "a later fragment of an error": IP(**TO, frag=3, proto=1) / Raw(bytes(ICMP(type=3)) + bytes(copy)[:28]),
         "an error cut off in what it quotes": IP(**TO) / ICMP(type=3) / Raw(bytes(copy)[:19]),
     }
+    free["ICMPv6 in IPv4"] = IP(**TO, proto=58) / Raw(bytes(ICMPv6DestUnreach()) + bytes(copy)[:28])
+    free["ICMP in IPv6"] = IPv6(**TO6, nh=1) / Raw(bytes(ICMP(type=3)) + bytes(IPv6(dst="fd00:3::2") / udp(3)))
     for name, packet in free.items():
         yield copied(f"no loop: {name}", setup(), [eth() / packet])
 

@@ -15,11 +15,13 @@ struct packet {
 	u8 protocol;
 	u8 family;    /* 4, 6, or 0: not IP, and nothing here is set but the Ethertype */
 	u8 has_ports; /* TCP or UDP, and its ports are known */
-	u8 pad;
+	u8 part;      /* of a datagram that comes in fragments */
 	be16 ethertype; /* behind VLAN tags */
 	u16 offset;     /* of the IP header */
-	u32 length;     /* of the IP packet, as its header says */
+	u32 length;     /* of the IP packet as its header says, or of what there is of it */
 	u32 transport;  /* offset of what follows the IP headers */
+	u32 later;      /* a fragment, and not the first */
+	be32 identification;
 };
 
 /* What is at the front of a copied frame, VLAN tags already taken off. */
@@ -58,10 +60,14 @@ struct scratch {
 	struct packet packet;
 	struct fragment_key fragment_key;
 	struct rule_key rule_key;
-	struct address quoted;
+	struct packet quoted;
 	union header first, second;
 	u8 chunk[CHUNK];
 };
+
+/* What was written to scratch is read from there again, by the compiler and so by the verifier: it takes it for unknown then, and
+ * follows one way on instead of one for each value that it might have. */
+#define FORGET() asm volatile("" ::: "memory")
 
 /* One entry. */
 struct map scratches SECTION("maps") = {BPF_MAP_TYPE_PERCPU_ARRAY, sizeof(u32), sizeof(struct scratch), 1, 0};
