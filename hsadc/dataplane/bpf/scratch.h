@@ -52,7 +52,7 @@ struct scratch {
 	/* of the outer packet */
 	u32 identification;
 	u32 sequence;
-	u32 pad;
+	u32 taken_by; /* within the tap: profile that has got the packet already */
 	struct frame frame;
 	struct piece piece;
 	u8 outer[128];

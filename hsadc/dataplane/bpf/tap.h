@@ -141,6 +141,9 @@ INLINE void mirror_from(struct __sk_buff *skb, struct scratch *scratch, const st
 		bytes += (packets - 1) * headers_length(skb, packet->offset, packet->transport, packet->protocol);
 	COUNT(counters, matched_packets, packets);
 	COUNT(counters, matched_bytes, bytes);
+	if (scratch->taken_by == number)
+		return; /* one copy is enough */
+	scratch->taken_by = number;
 	distribute(skb, scratch, source, profile, counters, packets, hash);
 }
 
@@ -163,8 +166,7 @@ INLINE int tap(struct __sk_buff *skb, u32 port_direction)
 			}
 		}
 	}
-	if (port && rule && rule->profile == port->profile)
-		port = 0; /* one copy is enough */
+	scratch->taken_by = 0;
 	for (int i = 0; i < 2; i++) {
 		const struct source *source = i ? port : rule;
 
