@@ -193,5 +193,3 @@ def _tagged(frame, ancillary):
 def _no_ipv6(device):
     with open(f"/proc/sys/net/ipv6/conf/{device}/disable_ipv6", "w") as file:
         file.write("1")
-
-

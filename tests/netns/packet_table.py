@@ -128,7 +128,9 @@ def unseen(name, config, packet):
 
 
 def encapsulations():
-    for key, sequence, checksum, payload, six in product((None, 0xDEADBEEF), (False, True), (False, True), ("ip", "ethernet"), (0, 1)):
+    for key, sequence, checksum, payload, six in product(
+        (None, 0xDEADBEEF), (False, True), (False, True), ("ip", "ethernet"), (0, 1)
+    ):
         has = "".join(letter for letter, on in (("k", key), ("s", sequence), ("c", checksum)) if on) or "none"
         t = tunnel(six=bool(six), key=key, sequence=sequence, checksum=checksum, payload=payload)
         yield copied(f"GRE {payload} options {has} over IPv{6 if six else 4}", setup(t), [REQUEST, ODD6, ODD])
@@ -172,7 +174,10 @@ def shortened(name, config, packet, size):
 
 
 NOPS = [IPOption_NOP()] * 8
-HOP, DEST = IPv6ExtHdrHopByHop(options=[PadN(optdata=b"\0" * 4)]), IPv6ExtHdrDestOpt(options=[HBHOptUnknown(otype=30, optdata=b"abcd")])
+HOP, DEST = (
+    IPv6ExtHdrHopByHop(options=[PadN(optdata=b"\0" * 4)]),
+    IPv6ExtHdrDestOpt(options=[HBHOptUnknown(otype=30, optdata=b"abcd")]),
+)
 IP_SHAPES = {
     "IPv4": REQUEST,
     "IPv4 options": eth() / IP(**TO, options=NOPS) / tcp(20),
@@ -326,7 +331,9 @@ def oversize():
     yield split("a frame with two tags, checksum", setup(tunnel(payload="ethernet", checksum=True, sequence=True)),
                 eth() / Dot1AD(vlan=5) / Dot1Q(vlan=6, type=0x86DD) / IPv6(**TO6) / tcp(1401), 701, 700)  # fmt: skip
     yield split("ERSPAN", setup(tunnel("erspan", version=2)), V4 / tcp(1460), 730, 730)
-    yield split("frames", setup(tunnel("none", name="ethernet0/2", mtu=1400)), eth() / Dot1Q(vlan=9) / IP(**TO) / tcp(1400), 700, 700)
+    yield split(
+        "frames", setup(tunnel("none", name="ethernet0/2", mtu=1400)), eth() / Dot1Q(vlan=9) / IP(**TO) / tcp(1400), 700, 700
+    )
     yield split("eight pieces", setup(tunnel(mtu=576)), V4 / tcp(512 * 6 + 2), *[440] * 6, 434)
     yield dropped("more than eight pieces", setup(tunnel(mtu=576)), V4 / tcp(512 * 8 + 1 + 100), "oversize")
     for flags in ("SA", "RA", "UA"):
@@ -383,7 +390,9 @@ def profiles():
     yield shortened("truncate to 64 bytes", setup(truncate_bytes=64), REQUEST, 64)
     yield shortened("truncate a frame to 64 bytes", setup(tunnel(payload="ethernet"), truncate_bytes=64), REQUEST6, 64)
     double = eth() / Dot1AD(vlan=5) / Dot1Q(vlan=6, type=0x0800) / IP(**TO) / tcp(90)
-    yield shortened("truncate a frame with tags, checksum", setup(tunnel(payload="ethernet", checksum=True), truncate_bytes=111), double, 111)
+    yield shortened(
+        "truncate a frame with tags, checksum", setup(tunnel(payload="ethernet", checksum=True), truncate_bytes=111), double, 111
+    )
     yield shortened("a profile truncates what is no IP", setup(tunnel(payload="ethernet"), truncate_bytes=64),
                     eth(type=0x88B5) / Raw(data(90)), 64)  # fmt: skip
     yield copied("truncate: what is as short stays", setup(truncate_bytes=94), [REQUEST])
@@ -436,7 +445,12 @@ def several():
 
     both = [*flows, *answers]
     assert {place(h) for _, h in flows} == {(0,), (1,), (2,)}
-    yield spread("flow-hash to three, both directions", setup(*three, distribute="flow-hash"), [p for p, _ in both], [place(h) for _, h in both])
+    yield spread(
+        "flow-hash to three, both directions",
+        setup(*three, distribute="flow-hash"),
+        [p for p, _ in both],
+        [place(h) for _, h in both],
+    )
     broken = (replace(three[0], egress="nowhere"), *three[1:])
     config = setup(*broken, distribute="flow-hash", states=(("tunnel1", "no_route"),))
     yield spread("flow-hash, one of three is down", config, [p for p, _ in both], [place(h, (1, 2)) for _, h in both])
@@ -468,7 +482,9 @@ def spread(name, config, packets, places, options=None):
             counters[1, t.interface] = [numbers[i], counters[1, t.interface][1] + len(body)]
     matched = source(len(packets), sum(len(behind_tags(p)) for p in packets), len(sent))
     destinations = {key: counted(n, n, size) for key, (n, size) in counters.items()}
-    return Case(name, config, tuple((bytes(p), True) for p in packets), tuple(sent), {MIRROR: matched}, destinations, tuple(payloads))
+    return Case(
+        name, config, tuple((bytes(p), True) for p in packets), tuple(sent), {MIRROR: matched}, destinations, tuple(payloads)
+    )
 
 
 def entry(permit, protocol=ANY_PROTOCOL, a=None, b=None, a_ports=(0, 65535), b_ports=(0, 65535)):
@@ -538,7 +554,9 @@ def access_lists():
     one, two = AccessListIntent(1, (entry(True, 6),)), AccessListIntent(2, (entry(True, a="10.0.0.0/8"),))
     case = copied("both access lists must permit", setup(lists=[one, two], access_list=1, port_list=2), [REQUEST], filtered=2)
     yield replace(case, frames=tuple((bytes(p), True) for p in (ODD, REQUEST, REQUEST6)))
-    yield passed_over("what is no IP is denied", setup(lists=[AccessListIntent(1, (entry(True),))], access_list=1), eth() / ARP(), "filtered")
+    yield passed_over(
+        "what is no IP is denied", setup(lists=[AccessListIntent(1, (entry(True),))], access_list=1), eth() / ARP(), "filtered"
+    )
 
 
 def rules():
@@ -552,7 +570,10 @@ def rules():
         ("another port", eth() / IP(**TO) / tcp(5, dport=PORT + 1)),
         ("the port on the wrong side", eth() / IP(**TO) / tcp(5, sport=PORT, dport=40000)),
         ("another address", eth() / IP(src=CLIENT, dst="10.1.0.3") / tcp(5)),
-        ("mapped addresses in IPv6, of another port", eth() / IPv6(src="::ffff:10.1.0.1", dst="::ffff:10.1.0.2") / tcp(5, dport=1)),
+        (
+            "mapped addresses in IPv6, of another port",
+            eth() / IPv6(src="::ffff:10.1.0.1", dst="::ffff:10.1.0.2") / tcp(5, dport=1),
+        ),
         ("ICMP", IP_SHAPES["ICMP"]),
         ("a later fragment whose first was not seen", eth() / IP(**TO, id=99, frag=10, proto=6) / Raw(bytes(tcp(9)))),
         ("ARP", eth() / ARP()),
@@ -574,7 +595,9 @@ def rules():
     analyzer = eth() / IP(src="10.3.0.2", dst=SERVER) / tcp(5)
     yield dropped("a rule, from the tunnel's own analyzer", by, analyzer, "loop_guard", by=RULE)
     to_analyzer = eth() / IPv6(src=SERVER6, dst="fd00:3::2") / tcp(5, sport=PORT)
-    yield dropped("a rule, to the tunnel's own analyzer", setup(tunnel(six=True), rule=True, port=False), to_analyzer, "loop_guard", by=RULE)
+    yield dropped(
+        "a rule, to the tunnel's own analyzer", setup(tunnel(six=True), rule=True, port=False), to_analyzer, "loop_guard", by=RULE
+    )
     yield from both_sources()
 
 
@@ -583,9 +606,13 @@ def both_sources():
     case = copied("rule and port mirror, one profile: one copy", config, [REQUEST], by=RULE)
     length = len(behind_tags(REQUEST))
     yield replace(case, sources={RULE: source(1, length), MIRROR: source(1, length, 0)})
-    case = copied("one profile, the port mirror's direction is another", setup(rule=True, port_direction="backward"), [REQUEST], by=RULE)
+    case = copied(
+        "one profile, the port mirror's direction is another", setup(rule=True, port_direction="backward"), [REQUEST], by=RULE
+    )
     yield replace(case, sources={RULE: source(1, length), MIRROR: source(0, 0, filtered=1)})
-    case = copied("one profile that takes it as the port mirror's alone", setup(rule=True, direction="backward"), [REQUEST], False)
+    case = copied(
+        "one profile that takes it as the port mirror's alone", setup(rule=True, direction="backward"), [REQUEST], False
+    )
     yield replace(case, sources={MIRROR: source(1, length), RULE: source(0, 0, filtered=1)})
     case = copied("both by packets that only the port mirror takes", config, [IP_SHAPES["ICMP"]])
     yield replace(case, sources=case.sources | {RULE: source(0, 0)})
