@@ -17,7 +17,7 @@ from hsadc.dataplane.bpf.records import (
     decode_pair,
     decode_source_counters,
 )
-from hsadc.dataplane.helper import helpers
+from hsadc.dataplane.helper_device import helpers
 from hsadc.dataplane.mirror_counters import PROBES, DestinationCounters, MirrorCounters
 from hsadc.dataplane.netlink import Netlink
 from hsadc.dataplane.next_hop import Watcher

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from hsadc.dataplane.bpf.loader import Objects
 from hsadc.dataplane.bpf.records import Profile, Tunnel, decode_index, decode_pair, encode_index, encode_pair
-from hsadc.dataplane.helper import bridge_name, helpers, make_bridge
+from hsadc.dataplane.helper_device import bridge_name, helpers, make_bridge
 from hsadc.dataplane.next_hop import State
 from hsadc.dataplane.tunnel import needs_bridge
 from hsadc.errors import ApplyError

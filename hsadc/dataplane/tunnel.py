@@ -19,7 +19,7 @@ from hsadc.dataplane.bpf.records import (
     encode_pair,
     encode_vxlan_port,
 )
-from hsadc.dataplane.helper import helpers, make_bridge, make_helper, remove
+from hsadc.dataplane.helper_device import helpers, make_bridge, make_helper, remove
 from hsadc.dataplane.netlink import Netlink
 from hsadc.dataplane.next_hop import State
 from hsadc.dataplane.tunnel_history import Past, TunnelHistory

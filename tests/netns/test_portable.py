@@ -257,8 +257,8 @@ class SlowCore(PlainCore):
 
 
 def test_what_comes_faster_than_it_can_be_copied_is_counted_as_lost(net, monkeypatch):
-    monkeypatch.setattr(tap_module, "BLOCKS", 2)
-    monkeypatch.setattr(tap_module.Tap.__init__, "__defaults__", (2,))
+    monkeypatch.setattr(tap_module, "BLOCKS", 16)
+    monkeypatch.setattr(tap_module.Tap.__init__, "__defaults__", (16,))
     number = 12_000
     with net.inside("adc"), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
         receiver.setsockopt(socket.SOL_SOCKET, 33, 64 << 20)  # SO_RCVBUFFORCE

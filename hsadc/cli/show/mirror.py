@@ -41,9 +41,9 @@ _DESTINATION = {
     "Oversize": "oversize_packets",
     "Refused": "encapsulation_packets",
     "Extra": "extra_packets",
-    "Truncated": "truncated_copies",
-    "Split": "split_copies",
-    "Fragmented": "fragmented_copies",
+    "Truncated copies": "truncated_copies",
+    "Split copies": "split_copies",
+    "Fragmented copies": "fragmented_copies",
     "Unaccounted": "unaccounted_packets",
 }
 _SOURCE_KEYS: Columns = {"Source": "title"}
@@ -130,9 +130,9 @@ def _lines(data: Mapping[str, list[Row]], width: int) -> Iterator[str]:
         yield from counters_table(_SOURCE_KEYS, _SOURCE, sources, width)
     if data["destinations"]:
         yield ""
-        yield "Destinations of profiles (packets; truncated, split, fragmented: copies)"
+        yield "Destinations of profiles (packets)"
         yield from counters_table(_DESTINATION_KEYS, _DESTINATION, data["destinations"], width)
     if data["tunnels"]:
         yield ""
-        yield "Tunnels (packets; truncated, split, fragmented: copies)"
+        yield "Tunnels (packets)"
         yield from counters_table(_TUNNEL_KEYS, _DESTINATION, data["tunnels"], width)

@@ -22,7 +22,7 @@ from typing import Any, Protocol, TypeVar
 from hsadc.dataplane.mirror_counters import DestinationCounters, MirrorCounters
 from hsadc.dataplane.portable.output import OTHER_REASON, REASONS, Output, Way
 from hsadc.dataplane.portable.ring import Captured
-from hsadc.dataplane.portable.segment import NEEDS_CHECKSUM, Offload, segments
+from hsadc.dataplane.portable.segment import Offload, segments
 from hsadc.dataplane.portable.state import DestinationTally
 from hsadc.dataplane.portable.tap import Tap
 
@@ -265,26 +265,21 @@ class Copier:
         # The core's clock must not jump, the kernel's time of day may: both are looked at while the packets are fresh.
         skew_ns = time.monotonic_ns() - time.time_ns()
         waiting: dict[str, list[Outgoing]] = defaultdict(list)
-        self.core()
+        process, device = self.core().process, tap.device
         for packet in packets:
             try:
-                for outgoing in self._mirror(tap, packet, skew_ns):
-                    waiting[outgoing.interface].append(outgoing)
+                found = frames(packet) if packet.offload or packet.tag else (packet.frame,)
+                if not found:
+                    tap.lose(1)
+                for frame in found:
+                    for outgoing in process(frame, device, packet.received, packet.time_ns + skew_ns):
+                        waiting[outgoing.interface].append(outgoing)
             except Exception:
                 # A packet that nobody thought of must not end the mirror.
                 tap.lose(1)
-                _log.exception("tap %s: a packet could not be copied", tap.device)
+                _log.exception("tap %s: a packet could not be copied", device)
         for interface, outgoing_packets in waiting.items():
             self._send(interface, outgoing_packets)
-
-    def _mirror(self, tap: Tap, packet: Captured, skew_ns: int) -> Sequence[Outgoing]:
-        now_ns, found = packet.time_ns + skew_ns, frames(packet)
-        if len(found) == 1:
-            return self._core.process(found[0], tap.device, packet.received, now_ns)
-        if not found:
-            tap.lose(1)
-        process = self._core.process
-        return [outgoing for frame in found for outgoing in process(frame, tap.device, packet.received, now_ns)]
 
     def _send(self, interface: str, packets: Sequence[Outgoing]) -> None:
         def refused(place: int, code: int) -> None:
@@ -300,9 +295,7 @@ class Copier:
 
 def frames(packet: Captured) -> Sequence[bytes]:
     """The frames of a packet as a wire carries them, its VLAN tag put back; none when it cannot be cut into frames."""
-    offload = packet.offload
-    is_open = offload[0] & NEEDS_CHECKSUM or offload[1]
-    found = segments(packet.frame, Offload.decode(offload)) if is_open else [packet.frame]
+    found = segments(packet.frame, Offload.decode(packet.offload)) if packet.offload else [packet.frame]
     if packet.tag:
         return [frame[:12] + packet.tag + frame[12:] for frame in found]
     return found

@@ -291,18 +291,20 @@ class TestRoutes:
 
 
 class TestTunnels:
+    SEGMENTED = "TCP is sent in smaller segments, others are dropped"
+    OUTER = "ttl 64, dscp 0, no dont-fragment, no mtu, oversize segment, receiver generic"
     CONFIGURED = (
         'tunnel gre "隧道"',
         "  source ethernet0/0, destination 10.9.0.2",
         "  leaves by ethernet0/0",
-        "  ttl 64, dscp 0, no dont-fragment, no mtu, oversize segment, receiver generic, payload ip, key 7, no sequence, no checksum",
+        f"  {OUTER}, payload ip, key 7, no sequence, no checksum",
         "  description to the analyzer",
     )
     SPARE = (
         'tunnel gre "spare"',
         "  source not set, destination not set",
         "  leaves as the routing table says",
-        "  ttl 64, dscp 0, no dont-fragment, no mtu, oversize segment, receiver generic, payload ip, no key, no sequence, no checksum",
+        f"  {OUTER}, payload ip, no key, no sequence, no checksum",
         "  no interface is bound to it",
     )
 
@@ -319,8 +321,7 @@ class TestTunnels:
             "  interface tunnel1: up",
             "    gre 10.0.0.1 > 10.9.0.2, IP packets, key 7, TTL 64",
             "    next hop 10.0.0.254 (02:00:00:00:00:fe) by eth0",
-            "    path takes 1500 bytes: packets up to 1472 bytes are copied unchanged, larger ones: "
-            "TCP is sent in smaller segments, others are dropped",
+            f"    path takes 1500 bytes: packets up to 1472 bytes are copied unchanged, larger ones: {self.SEGMENTED}",
             "    99 copies, 90 packets, 60000 bytes sent; dropped: 9 oversize",
         ]
 

@@ -6,9 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from wcwidth import wcswidth
 
-from hsadc.cli.show.table import table
+from hsadc.cli.show.table import counters_table, table
 from tests.unit.syntax.strategies import names
 
+KEYS = {"Name": "name"}
+COUNTERS = {"First": "first", "Second": "second", "Third": "third"}
 COLUMNS = {"Name": "name", "Number": "number", "Last": lambda row: row["last"]}
 
 
@@ -62,3 +64,42 @@ class TestTable:
         assert all(wcswidth(line) <= max(width, wcswidth(lines[1])) for line in lines)
         least = max(wcswidth(a) for a, _ in rows) + 3
         assert wcswidth(lines[1]) <= max(width, least)
+
+
+class TestCounters:
+    def test_what_is_zero_everywhere_is_left_out(self):
+        rows = [{"name": "a", "first": 0, "second": 5, "third": 0}, {"name": "b", "first": 0, "second": 0, "third": 12}]
+        assert list(counters_table(KEYS, COUNTERS, rows)) == [
+            "Name  Second  Third",
+            "-------------------",
+            "a          5      0",
+            "b          0     12",
+        ]
+
+    def test_when_all_is_zero_the_first_counter_stays(self):
+        assert list(counters_table(KEYS, COUNTERS, [{"name": "a", "first": 0, "second": 0, "third": 0}])) == [
+            "Name  First",
+            "-----------",
+            "a         0",
+        ]
+
+    def test_what_does_not_fit_follows_below(self):
+        rows = [{"name": "a", "first": 1, "second": 22, "third": 333}]
+        assert list(counters_table(KEYS, COUNTERS, rows, 20)) == [
+            "Name  First  Second",
+            "-------------------",
+            "a         1      22",
+            "",
+            "Name  Third",
+            "-----------",
+            "a       333",
+        ]
+
+    @settings(max_examples=100, deadline=None)
+    @given(st.lists(st.lists(st.integers(0, 10**15), min_size=3, max_size=3), min_size=1, max_size=4), st.integers(1, 80))
+    def test_nothing_is_lost_and_what_can_fit_does(self, numbers, width):
+        rows = [{"name": f"x{n}", **dict(zip(COUNTERS.values(), row, strict=True))} for n, row in enumerate(numbers)]
+        lines = list(counters_table(KEYS, COUNTERS, rows, width))
+        shown = " ".join(lines).split()
+        assert all(str(number) in shown for row in numbers for number in row if number)
+        assert all(len(line) <= max(width, 6 + 15 + 1) for line in lines)
