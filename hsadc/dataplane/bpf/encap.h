@@ -24,6 +24,7 @@ enum { READY = 0 };
  * need not raise it. */
 INLINE long lower_gso_size(struct __sk_buff *skb, u32 less)
 {
+#pragma unroll
 	for (u32 i = 0; i < ADJUST_TIMES && less; i++) {
 		s32 step = less < ADJUST_MAX ? less : ADJUST_MAX;
 
@@ -90,14 +91,10 @@ INLINE long store_fragment(struct __sk_buff *skb, const struct way *way, const s
 
 INLINE long store_shim(struct __sk_buff *skb, const struct way *way, u32 at)
 {
-	u32 ip_size = way->tunnel->ip_size, size = way->tunnel->outer_size - ip_size;
+	u32 size = way->tunnel->outer_size - way->tunnel->ip_size;
 
 	asm volatile("%0 &= 31" : "+r"(size));
-	if (!size)
-		return -1;
-	if (ip_size == IPV6_LENGTH)
-		return bpf_skb_store_bytes(skb, at, way->scratch->outer + OUTER_AT + IPV6_LENGTH, size, 0);
-	return bpf_skb_store_bytes(skb, at, way->scratch->outer + OUTER_AT + IP_LENGTH, size, 0);
+	return size ? bpf_skb_store_bytes(skb, at, shim_of(way), size, 0) : -1;
 }
 
 /* One fragment of the outer packet; the first carries the shim and the payload's Ethernet header. */
@@ -227,6 +224,7 @@ INLINE int conforms(struct bucket *bucket, const struct profile *profile, u32 pa
 		cost = SECOND_NS / profile->rate_pps * packets;
 	else
 		cost = (u64)bytes * 8000 / profile->rate_mbps;
+#pragma unroll
 	for (int i = 0; i < CASES_OF_ARRIVAL; i++) {
 		seen = *(volatile u64 *)&bucket->arrival_ns;
 		from = seen > now ? seen : now;

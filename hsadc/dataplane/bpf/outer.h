@@ -74,6 +74,21 @@ INLINE void fill_outer(u8 *outer, const struct way *way, u32 length)
 	fill_shim(outer + IP_LENGTH, way, length);
 }
 
+/* Where the shim is in scratch. */
+INLINE u8 *shim_of(const struct way *way)
+{
+	u8 *shim;
+
+	if (way->tunnel->ip_size == IPV6_LENGTH) {
+		shim = way->scratch->outer + OUTER_AT + IPV6_LENGTH;
+		SETTLE(shim, "IPv6");
+	} else {
+		shim = way->scratch->outer + OUTER_AT + IP_LENGTH;
+		SETTLE(shim, "IPv4");
+	}
+	return shim;
+}
+
 INLINE void load_template(const struct way *way)
 {
 	u64 *to = (u64 *)way->scratch->outer;
@@ -118,8 +133,7 @@ INLINE long sum_gre(struct __sk_buff *skb, const struct way *way, u32 *total)
 	const struct frame *frame = &way->scratch->frame;
 	u8 macs[12];
 
-	*total = way->tunnel->ip_size == IPV6_LENGTH ? sum(way->scratch->outer + OUTER_AT + IPV6_LENGTH, 16, 0) :
-						       sum(way->scratch->outer + OUTER_AT + IP_LENGTH, 16, 0);
+	*total = sum(shim_of(way), 16, 0);
 	if (way->layer2) {
 		if (bpf_skb_load_bytes(skb, 0, macs, 12))
 			return -1;
@@ -136,28 +150,29 @@ INLINE long sum_gre(struct __sk_buff *skb, const struct way *way, u32 *total)
 	return sum_rest(skb, way->scratch, ETH_LENGTH, total);
 }
 
+/* Stores a word at an offset that is fixed in the instruction; see COUNT. */
+#define STORE(pointer, offset, word) asm volatile("*(u32 *)(%0 + %1) = %2" : : "r"(pointer), "i"(offset), "r"(word) : "memory")
+
 /* The sequence number of plain GRE stands behind its other options. */
 INLINE void fill_sequence(const struct way *way)
 {
-	u8 *shim = way->scratch->outer + OUTER_AT + (way->tunnel->ip_size == IPV6_LENGTH ? IPV6_LENGTH : IP_LENGTH);
+	u8 *shim = shim_of(way);
 	u32 flags = way->tunnel->flags;
 	be32 sequence = swap32(way->scratch->sequence);
 
 	if (way->tunnel->kind != GRE || !(flags & HAS_SEQUENCE))
 		return;
 	if ((flags & (HAS_CHECKSUM | HAS_KEY)) == (HAS_CHECKSUM | HAS_KEY))
-		*(be32 *)(shim + 12) = sequence;
+		STORE(shim, 12, sequence);
 	else if (flags & (HAS_CHECKSUM | HAS_KEY))
-		*(be32 *)(shim + 8) = sequence;
+		STORE(shim, 8, sequence);
 	else
-		*(be32 *)(shim + 4) = sequence;
+		STORE(shim, 4, sequence);
 }
 
 INLINE void fill_checksum(const struct way *way, u32 total)
 {
-	u8 *shim = way->scratch->outer + OUTER_AT + (way->tunnel->ip_size == IPV6_LENGTH ? IPV6_LENGTH : IP_LENGTH);
-
-	*(be16 *)(shim + 4) = fold(total);
+	*(be16 *)(shim_of(way) + 4) = fold(total);
 }
 
 /* Takes the numbers of `packets` outer packets, and writes outer header and shim for a payload of `length` bytes into scratch. */

@@ -47,7 +47,7 @@ INLINE long read_ports(const struct __sk_buff *skb, struct scratch *scratch)
 {
 	struct packet *packet = &scratch->packet;
 	struct fragment_key *key = &scratch->fragment_key;
-	struct ports ports, *known;
+	struct ports ports = {}, *known;
 
 	if (packet->protocol != TCP && packet->protocol != UDP)
 		return 0;

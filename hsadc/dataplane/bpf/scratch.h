@@ -75,6 +75,11 @@ struct scratch {
  * follows one way on instead of one for each value that it might have. */
 #define FORGET() asm volatile("" ::: "memory")
 
+/* Makes a pointer that is made on one of several ways (told apart by `way`) there: the compiler would join the ways and add a number
+ * that differs from way to way to one pointer, which the verifier refuses to a process without CAP_PERFMON. Nor may a short loop be
+ * left a loop where nothing in it ends what the verifier follows in speculation: such ones are unrolled. */
+#define SETTLE(pointer, way) asm volatile("# " way : "+r"(pointer))
+
 /* One entry. */
 struct map scratches SECTION("maps") = {BPF_MAP_TYPE_PERCPU_ARRAY, sizeof(u32), sizeof(struct scratch), 1, 0};
 

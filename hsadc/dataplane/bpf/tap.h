@@ -68,6 +68,7 @@ INLINE void choose(struct scratch *scratch, const struct profile *profile, u32 h
 {
 	u32 live = profile->live ? profile->live : 0xff, best = 0;
 
+#pragma unroll
 	for (u32 i = 0; i < DESTINATIONS_MAX; i++) {
 		u32 rank = mix(hash ^ (DESTINATION_FACTOR * (i + 1)));
 
@@ -211,6 +212,7 @@ INLINE int tap(struct __sk_buff *skb, u32 port_direction)
 	if (port)
 		scratch->port = *port;
 	FORGET();
+#pragma unroll
 	for (u32 i = 0; i < 2; i++) {
 		const struct source *source = i ? &scratch->port : &scratch->rule;
 

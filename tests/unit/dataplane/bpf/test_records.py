@@ -163,7 +163,7 @@ def test_profile_bytes():
     intent = ProfileIntent(9, (), "forward", "failover", 2, 3, 128, 1000, None, 77)
     value = Profile(intent, (10, 11, 12), (10, 20, 12), (True, False, True), True).encode()
     settings, helpers, devices = (1, 2, 2, 3, 77, 128, 1000, 0, 1, 1, 3, 0b101), (10, 11, 12), (10, 20, 12)
-    assert struct.unpack("=28I", value) == (*settings, *helpers, *[0] * 5, *devices, *[0] * 5)
+    assert struct.unpack("=28I", value) == (*settings, *devices, *[0] * 5, *helpers, *[0] * 5)
 
 
 @given(profiles())
