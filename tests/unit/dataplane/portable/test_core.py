@@ -500,7 +500,7 @@ def raw(oversize="segment"):
 
 def test_frames_as_they_are():
     out = MirrorCore(raw()).process(FRAME, DEVICE, True, 0)
-    assert out == [("ethernet0/2", FRAME, True)]
+    assert [(o.interface, o.data, o.is_frame) for o in out] == [("ethernet0/2", FRAME, True)]
     assert run(raw(), tcp(560))[0] == [[tcp(560)]]
 
 
