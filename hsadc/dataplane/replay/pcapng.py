@@ -54,7 +54,7 @@ class _Interface:
 
 
 class PcapngFile:
-    """Reads the blocks; the bytes are handed in by whoever reads the file."""
+    """Reads the blocks; the bytes are handed in by whoever reads the file. The first one is a section header."""
 
     def __init__(self) -> None:
         self._order = ""
@@ -93,8 +93,6 @@ class PcapngFile:
                 if not order:
                     return kind, [], at, "a section without a byte order"
                 length = struct.unpack_from(f"{order}I", data, at + 4)[0]
-            elif not self._order:
-                return kind, [], at, "no section header"
             if kind != group and places:
                 break
             if length < _MINIMUM.get(kind, 12) or length % 4 or length > BLOCK_BYTES_MAX:

@@ -74,7 +74,7 @@ class CaptureReader:
         while damage is None:
             if format_ is None:
                 format_, start = self._format(buffer[:filled].tobytes()[: HEADER_BYTES + 4])
-            part = self._parse(format_, buffer, start, filled)
+            part = format_.read(buffer[: filled + WINDOW], start, filled)
             for batch in part.batches:
                 self.snapped += batch.snapped
                 if len(batch):
@@ -87,12 +87,6 @@ class CaptureReader:
             damage = part.damage or (None if read else "it ends inside a packet" if left else "")
         if damage:
             raise WireError(f"{self._path}: packet {self.packets + 1}: {damage}")
-
-    def _parse(self, format_: _Format, buffer: Bytes, start: int, filled: int) -> Part:
-        try:
-            return format_.read(buffer[: filled + WINDOW], start, filled)
-        except WireError as e:
-            raise WireError(f"{self._path}: {e}") from e
 
     def _fill(self, buffer: Bytes, at: int) -> int:
         """Read so many bytes as a piece has; returns how many there were."""

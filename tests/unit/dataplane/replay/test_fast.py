@@ -19,7 +19,7 @@ from hsadc.dataplane.replay.headers import ethernet
 from hsadc.dataplane.replay.records import RecordWriter
 from hsadc.intent.mirror import TunnelIntent
 from hsadc.wire.encapsulation import Encapsulation
-from tests.unit.dataplane.portable.examples import CLIENT, FRAME, INTENTS, MACS, PROFILE, SERVER
+from tests.unit.dataplane.portable.examples import CLIENT, FRAME, INTENTS, MACS, PROFILE, RULE, SERVER
 from tests.unit.dataplane.traffic import DEVICE, ipv4, mirrors, plain_packets, traffic, transport
 
 ADDRESSES = ip_address("10.9.0.1"), ip_address("10.9.0.2")
@@ -104,6 +104,17 @@ def test_every_length_around_the_limit(kind, payload, truncate):
     packets = [(MACS + b"\x08\0" + ipv4(CLIENT, SERVER, 6, transport(6, 5, 80, n)), n, True) for n in range(430, 550)]
     counters = check(intents, packets)
     assert counters.destinations[1, "tunnel1"].sent_packets > 0
+
+
+def test_many_analyzers_and_more_bytes_than_the_buffer_had():
+    tunnels = tuple(
+        TunnelIntent(f"tunnel{n}", None, Encapsulation("gre", ADDRESSES[0], ip_address(f"10.9.0.{n}"))) for n in range(2, 14)
+    )
+    intents = replace(INTENTS, tunnels=tunnels, profiles=(replace(PROFILE, destinations=("tunnel2", "tunnel9")),))
+    rules = (RULE, replace(RULE, id=2, address=ip_address("10.9.0.13")))
+    packets = [(MACS + b"\x08\0" + ipv4(CLIENT, to, 6, transport(6, 5, 80, 1400)), 5, True) for to in (SERVER, "10.9.0.13")]
+    counters = check(replace(intents, rules=rules), packets * 1000)
+    assert counters.sources[2].copied == 2000
 
 
 def test_no_packet_goes_through_the_core_when_all_are_plain(monkeypatch):
