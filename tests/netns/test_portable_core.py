@@ -5,12 +5,12 @@ from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
 
 import pytest
-from scapy.layers.inet import IP
-
-from hsadc.dataplane.portable.live import portable_mirror
-from hsadc.intent.mirror import PortMirrorIntent, ProfileIntent, RuleIntent, TapIntent, TunnelIntent
 from hsadc.wire.reassembly import Reassembler
 from hsadc.wire.receive import decapsulate
+from scapy.layers.inet import IP
+
+from hsadc.dataplane.portable.mirror import PortableMirror
+from hsadc.intent.mirror import PortMirrorIntent, ProfileIntent, RuleIntent, TapIntent, TunnelIntent
 from tests.netns.mirror_net import CLIENT, PORT, SERVER, Mirrored, Net, capture, transfer, until
 from tests.netns.portable_net import GRE, RULE, TUNNEL, settled
 from tests.netns.test_portable import offloads, recomputed, udp
@@ -46,7 +46,7 @@ class Live:
 
     def __enter__(self):
         with self._net.inside("adc"):
-            self.mirror = mirror = portable_mirror()
+            self.mirror = mirror = PortableMirror()
             mirror.start_watching()
             drivers = mirror.tunnels, mirror.profiles, mirror.rules
             for driver, intents in zip(drivers, self._what, strict=True):
