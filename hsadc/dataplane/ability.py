@@ -194,7 +194,7 @@ def _add_clsact(netlink: Netlink, link: Link) -> None:
 
 def _tap(link: Link) -> None:
     Output(Way(link.index)).close()
-    Tap(link.name, 1).close()
+    Tap(link.name, 8).close()
 
 
 def _add_address(netlink: Netlink, link: Link) -> None:

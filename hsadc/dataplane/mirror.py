@@ -17,13 +17,13 @@ from hsadc.dataplane.bpf.records import (
     decode_pair,
     decode_source_counters,
 )
-from hsadc.dataplane.helper import helpers
+from hsadc.dataplane.helper_device import helpers
 from hsadc.dataplane.mirror_counters import PROBES, DestinationCounters, MirrorCounters
 from hsadc.dataplane.netlink import Netlink
 from hsadc.dataplane.next_hop import Watcher
 from hsadc.dataplane.probe import send_into
 from hsadc.dataplane.profile import ProfileDriver
-from hsadc.dataplane.rule import PortMirrorDriver, RuleDriver
+from hsadc.dataplane.rule import PortMirrorDriver, RuleDriver, ids_in_use
 from hsadc.dataplane.tap import TapDriver
 from hsadc.dataplane.tunnel import TunnelDriver, TunnelState
 
@@ -52,9 +52,9 @@ class Mirror:
             OSError: there is no rtnetlink, or no file descriptor left.
         """
         self._objects = Objects(Netlink())
-        self.tunnels = TunnelDriver(self._objects)
         self.access_lists = AccessListDriver(self._objects)
         self.profiles = ProfileDriver(self._objects)
+        self.tunnels = TunnelDriver(self._objects, self.profiles.adapt)
         self.rules = RuleDriver(self._objects)
         self.port_mirrors = PortMirrorDriver(self._objects)
         self.taps = TapDriver(self._objects)
@@ -96,7 +96,9 @@ class Mirror:
             if not maps:
                 return MirrorCounters({}, {})
             names = {ifindex: name for name, ifindex in helpers(self._objects.netlink).items()}
-            sources = {decode_index(key): decode_source_counters(v) for key, v in maps["source_counters"].items()}
+            used = ids_in_use(maps)
+            counted = {key: v for key, v in maps["source_counters"].items() if key in used}
+            sources = {decode_index(key): decode_source_counters(v) for key, v in counted.items()}
             destinations = {decode_pair(key): decode_destination_counters(v) for key, v in maps["copy_counters"].items()}
         return MirrorCounters(sources, {(p, names[helper]): c for (p, helper), c in destinations.items() if helper in names})
 

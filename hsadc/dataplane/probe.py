@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 
-from hsadc.dataplane.helper import helper_name
+from hsadc.dataplane.helper_device import helper_name
 from hsadc.dataplane.portable.tap import open_packet_socket
 from hsadc.errors import ApplyError
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from hsadc.dataplane.bpf.loader import Objects
 from hsadc.dataplane.bpf.records import Profile, Tunnel, decode_index, decode_pair, encode_index, encode_pair
-from hsadc.dataplane.helper import bridge_name, helpers, make_bridge
+from hsadc.dataplane.helper_device import bridge_name, helpers, make_bridge
 from hsadc.dataplane.next_hop import State
 from hsadc.dataplane.tunnel import needs_bridge
 from hsadc.errors import ApplyError
@@ -63,6 +63,14 @@ class ProfileDriver:
             for number, profile in self._profiles() if self._objects.maps else ():
                 if (live := self._live(profile.helpers)) != profile.live:
                     self._objects.maps["profiles"].set(encode_index(number), replace(profile, live=live).encode())
+
+    def adapt(self, helper: int) -> None:
+        """A tunnel is another now, by its helper device: profiles hand copies to the device that it needs, with what it needs."""
+        with self._objects.lock:
+            names = {ifindex: name for name, ifindex in helpers(self._objects.netlink).items()}
+            for _, profile in list(self._profiles()):
+                if helper in profile.helpers and all(i in names for i in profile.helpers):
+                    self._put(replace(profile.intent, destinations=tuple(names[i] for i in profile.helpers)))
 
     def _profiles(self) -> Iterator[tuple[int, Profile]]:
         for key, value in self._objects.maps["profiles"].items():

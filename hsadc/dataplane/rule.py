@@ -17,6 +17,20 @@ def sources(maps: Mapping[str, Map], name: str) -> Iterator[tuple[bytes, Source]
         yield key, Source.decode(value)
 
 
+def ids_in_use(maps: Mapping[str, Map]) -> set[bytes]:
+    """The encoded ids that rules and devices count under."""
+    return {encode_index(s.id) for name in ("rules", "port_mirrors") for _, s in sources(maps, name)}
+
+
+def forget_counters(maps: Mapping[str, Map]) -> None:
+    """Remove the counters of ids that nothing has (any more).
+
+    Before a transaction and not with the source: a virtual server that moves has two rules for a moment, and both count under its id.
+    """
+    for key in set(maps["source_counters"].keys()) - ids_in_use(maps):
+        maps["source_counters"].delete(key)
+
+
 def put_source(maps: Mapping[str, Map], name: str, key: bytes, source: Source) -> None:
     """Add or replace a source between one packet and the next. Counters first: without them the tap copies nothing."""
     number = encode_index(source.id)
@@ -41,16 +55,10 @@ class RuleDriver:
         return {rule.key: rule for rule in found}
 
     def prepare(self, wanted: Mapping[Hashable, RuleIntent]) -> None:
-        """Load the programs when there is a rule to make; remove the counters of ids that nothing has (any more).
-
-        Here and not with the rule: a virtual server that moves has two rules for a moment, and both count under its id.
-        """
+        """Load the programs when there is a rule to make; remove counters that nothing counts under."""
         with self._objects.lock:
-            maps = self._objects.load() if wanted else self._objects.adopt()
-            if maps:
-                used = {encode_index(s.id) for name in ("rules", "port_mirrors") for _, s in sources(maps, name)}
-                for key in set(maps["source_counters"].keys()) - used:
-                    maps["source_counters"].delete(key)
+            if maps := self._objects.load() if wanted else self._objects.adopt():
+                forget_counters(maps)
 
     def create(self, new: RuleIntent) -> None:
         """Add the rule; the counters of its id begin at zero, or go on when another rule has that id until now."""
@@ -96,10 +104,10 @@ class PortMirrorDriver:
             return found
 
     def prepare(self, wanted: Mapping[Hashable, PortMirrorIntent]) -> None:
-        """Load the programs when there is a device to mirror."""
-        if wanted:
-            with self._objects.lock:
-                self._objects.load()
+        """Load the programs when there is a device to mirror; remove counters that nothing counts under."""
+        with self._objects.lock:
+            if maps := self._objects.load() if wanted else self._objects.adopt():
+                forget_counters(maps)
 
     def create(self, new: PortMirrorIntent) -> None:
         """Copy the device's packets from now on."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address
 
@@ -19,7 +19,7 @@ from hsadc.dataplane.bpf.records import (
     encode_pair,
     encode_vxlan_port,
 )
-from hsadc.dataplane.helper import helpers, make_bridge, make_helper, remove
+from hsadc.dataplane.helper_device import helpers, make_bridge, make_helper, remove
 from hsadc.dataplane.netlink import Netlink
 from hsadc.dataplane.next_hop import State
 from hsadc.dataplane.tunnel_history import Past, TunnelHistory
@@ -83,8 +83,10 @@ class TunnelDriver:
 
     kind = "tunnel"
 
-    def __init__(self, objects: Objects) -> None:
+    def __init__(self, objects: Objects, changed: Callable[[int], None]) -> None:
+        """`changed` is called with the index of the helper device when a tunnel has become another."""
         self._objects = objects
+        self._changed = changed
         self._verify_at = 0.0
         self._history = TunnelHistory()
 
@@ -136,6 +138,7 @@ class TunnelDriver:
             if ifindex is None:
                 raise ApplyError(f"change {old.interface}", "its helper device does not exist")
             self._put(ifindex, new, netlink)
+            self._changed(ifindex)
             self._forget_others(netlink)
 
     def delete(self, old: TunnelIntent) -> None:

@@ -12,8 +12,6 @@ from hsadc.model.config import Config
 
 _EVERYTHING, _MAPPED = IPv6Network("::/0"), IPv6Network("::ffff:0:0/96")
 _PROTOCOLS = {"ip": ANY_PROTOCOL, "icmp": ANY_ICMP, "tcp": 6, "udp": 17}
-_NOTHING = (AccessRule(False, ANY_PROTOCOL),)
-"""A list without entries permits nothing; a rule says so, because the dataplane knows a list by its rules."""
 
 
 def compile_access_lists(config: Config) -> Mapping[str, AccessListIntent]:
@@ -25,7 +23,7 @@ def compile_access_lists(config: Config) -> Mapping[str, AccessListIntent]:
 
 
 def _rules(access_list: AccessList) -> tuple[AccessRule, ...]:
-    return tuple(map(_rule, access_list.entries.values())) or _NOTHING
+    return tuple(map(_rule, access_list.entries.values()))
 
 
 def _rule(entry: AccessEntry) -> AccessRule:

@@ -37,7 +37,7 @@ def test_threads_that_end_leave_no_descriptor_open(net):
             thread.start()
             thread.join()
         assert len(open_descriptors()) == len(before)
-    assert seen == [("up", {(1, "tunnel1")})] * 200
+    assert seen == [("up", {(0, "tunnel1"), (1, "tunnel1")})] * 200
 
 
 def test_threads_at_the_same_time(net):

@@ -49,6 +49,7 @@ INLINE int list_permits(struct scratch *scratch, u32 list)
 /* Whether both lists permit the packet; list 0 permits everything. */
 INLINE int permits(struct scratch *scratch, u32 first, u32 second)
 {
+#pragma unroll
 	for (u32 i = 0; i < 2; i++) {
 		u32 list = i ? second : first;
 

@@ -82,8 +82,9 @@ struct profile {
 	u32 limited; /* anything above is asked of single copies */
 	u32 count;
 	u32 live; /* a bit for each destination that is up; kept so by user space */
-	u32 helpers[DESTINATIONS_MAX]; /* ifindex of the tunnel's helper device */
+	/* Not the last field: a pointer that goes through it must not come to the end of the record, without CAP_PERFMON. */
 	u32 devices[DESTINATIONS_MAX]; /* ifindex of the device that copies are handed to: the helper, or the bridge on it */
+	u32 helpers[DESTINATIONS_MAX]; /* ifindex of the tunnel's helper device */
 };
 
 enum tunnel_state { TUNNEL_UP = 0, TUNNEL_NO_ROUTE = 1, TUNNEL_NO_NEIGHBOUR = 2, TUNNEL_LINK_DOWN = 3 };

@@ -160,13 +160,13 @@ class Profile:
         limited = p.sample_packets > 1 or any((p.truncate_bytes, p.rate_pps, p.rate_mbps))
         limits = (p.truncate_bytes or 0, p.rate_pps or 0, p.rate_mbps or 0)
         head = (_DIRECTIONS[p.direction], _DISTRIBUTE[p.distribute], p.sample_packets, p.sample_flows, p.access_list, *limits)
-        rest = [i for indices in (self.helpers, self.devices) for i in (*indices, *[0] * (DESTINATIONS_MAX - len(indices)))]
+        rest = [i for indices in (self.devices, self.helpers) for i in (*indices, *[0] * (DESTINATIONS_MAX - len(indices)))]
         return _PROFILE.pack(*head, self.needs_hash, limited, len(self.helpers), mask, *rest)
 
     @classmethod
     def decode(cls, number: int, value: bytes) -> Profile:
         """The opposite of `encode`; the intent has no names of destinations."""
-        directions, distribute, packets, flows, access_list, truncate, pps, mbps, needs_hash, count, mask, *rest = (
+        directions, distribute, packets, flows, access_list, truncate, pps, mbps, needs_hash, _, count, mask, *rest = (
             _PROFILE.unpack(value)
         )
         intent = ProfileIntent(
@@ -182,7 +182,7 @@ class Profile:
             access_list,
         )
         live = tuple(bool(mask >> i & 1) for i in range(count))
-        return cls(intent, tuple(rest[:count]), tuple(rest[8 : 8 + count]), live, bool(needs_hash))
+        return cls(intent, tuple(rest[8 : 8 + count]), tuple(rest[:count]), live, bool(needs_hash))
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,6 +334,6 @@ SIZES: Mapping[str, tuple[int, int]] = {
     "series": (_INDEX.size, _PAIR.size),
     "copy_counters": (_PAIR.size, 8 * len(fields(DestinationCounters))),
     "buckets": (_PAIR.size, 16),
-    "scratches": (_INDEX.size, 816),
+    "scratches": (_INDEX.size, 872),
 }
 """Bytes of a key and of a value of each map."""

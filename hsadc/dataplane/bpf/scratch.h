@@ -15,11 +15,13 @@ struct packet {
 	u8 protocol;
 	u8 family;    /* 4, 6, or 0: not IP, and nothing here is set but the Ethertype */
 	u8 has_ports; /* TCP or UDP, and its ports are known */
-	u8 pad;
+	u8 part;      /* of a datagram that comes in fragments */
 	be16 ethertype; /* behind VLAN tags */
 	u16 offset;     /* of the IP header */
-	u32 length;     /* of the IP packet, as its header says */
+	u32 length;     /* of the IP packet as its header says, or of what there is of it */
 	u32 transport;  /* offset of what follows the IP headers */
+	u32 later;      /* a fragment, and not the first */
+	be32 identification;
 };
 
 /* What is at the front of a copied frame, VLAN tags already taken off. */
@@ -51,6 +53,7 @@ struct scratch {
 	/* of the outer packet */
 	u32 identification;
 	u32 sequence;
+	u32 taken_by; /* within the tap: profile that has got the packet already */
 	struct frame frame;
 	struct piece piece;
 	u8 outer[160]; /* as a tunnel has it; the verifier takes a length for 127 at most */
@@ -63,7 +66,7 @@ struct scratch {
 	struct fragment_key fragment_key;
 	struct rule_key rule_key;
 	struct access_network network_key;
-	struct address quoted;
+	struct packet quoted;
 	union header first, second;
 	u8 chunk[CHUNK];
 };
@@ -71,6 +74,11 @@ struct scratch {
 /* What was written to scratch is read from there again, by the compiler and so by the verifier: it takes it for unknown then, and
  * follows one way on instead of one for each value that it might have. */
 #define FORGET() asm volatile("" ::: "memory")
+
+/* Makes a pointer that is made on one of several ways (told apart by `way`) there: the compiler would join the ways and add a number
+ * that differs from way to way to one pointer, which the verifier refuses to a process without CAP_PERFMON. Nor may a short loop be
+ * left a loop where nothing in it ends what the verifier follows in speculation: such ones are unrolled. */
+#define SETTLE(pointer, way) asm volatile("# " way : "+r"(pointer))
 
 /* One entry. */
 struct map scratches SECTION("maps") = {BPF_MAP_TYPE_PERCPU_ARRAY, sizeof(u32), sizeof(struct scratch), 1, 0};

@@ -68,6 +68,7 @@ INLINE long sum_rest(const struct __sk_buff *skb, struct scratch *scratch, u32 o
 /* Takes `length` bytes away behind the Ethernet header. */
 INLINE long take_front(struct __sk_buff *skb, u32 length)
 {
+#pragma unroll
 	for (u32 i = 0; i < ADJUST_TIMES && length; i++) {
 		u32 step = length < ADJUST_MAX ? length : ADJUST_MAX;
 
@@ -83,16 +84,21 @@ INLINE u32 rewrite_ip(union header *ip, u32 family, u32 size, u32 length, u32 nu
 {
 	be32 tail[2] = {swap32(length), swap32(TCP)};
 	u32 total = sum(tail, sizeof(tail), 0);
+	const void *ends;
 
 	if (family == 6) {
 		ip->ipv6.payload = swap16((u16)length);
-		return sum(&ip->ipv6.source, 2 * sizeof(struct address), total);
+		ends = &ip->ipv6.source;
+		SETTLE(ends, "IPv6");
+		return sum(ends, 2 * sizeof(struct address), total);
 	}
 	ip->ip.total = swap16((u16)(size + length));
 	ip->ip.id = swap16((u16)(swap16(ip->ip.id) + number));
 	ip->ip.checksum = 0;
 	ip->ip.checksum = fold(sum(ip, HEADER_MAX, 0));
-	return sum(&ip->ip.source, 8, total);
+	ends = &ip->ip.source;
+	SETTLE(ends, "IPv4");
+	return sum(ends, 8, total);
 }
 
 INLINE void rewrite_tcp(union header *tcp, const struct piece *piece)
@@ -149,6 +155,7 @@ INLINE void send_pieces(struct __sk_buff *skb, struct piece *piece, struct desti
 			u32 length, u32 fragment)
 {
 	asm volatile("" : "+r"(pieces)); /* the compiler must not drop the loop's constant bound, the verifier needs it */
+#pragma unroll
 	for (u32 number = 0; number < PIECES_MAX && number < pieces; number++) {
 		u32 offset = number * length;
 

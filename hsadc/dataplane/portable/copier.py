@@ -21,7 +21,7 @@ from typing import Any, Protocol, TypeVar
 from hsadc.dataplane.mirror_counters import PROBES, DestinationCounters, MirrorCounters
 from hsadc.dataplane.portable.output import OTHER_REASON, REASONS, Output, Way
 from hsadc.dataplane.portable.ring import Captured
-from hsadc.dataplane.portable.segment import NEEDS_CHECKSUM, Offload, segments
+from hsadc.dataplane.portable.segment import Offload, segments
 from hsadc.dataplane.portable.tap import Tap
 
 _log = logging.getLogger(__name__)
@@ -29,6 +29,8 @@ T = TypeVar("T")
 
 _PART = 64
 """So many packets are dealt with before somebody else gets a turn, and are sent together."""
+_PAUSE_S = 0.1
+"""After an error that nobody thought of, so that one that stays does not take all the CPU."""
 
 
 class Outgoing(Protocol):
@@ -50,6 +52,10 @@ class Core(Protocol):
 
     def process(self, frame: bytes, device: str, received: bool, now_ns: int) -> Sequence[Outgoing]:
         """Mirror a packet."""
+        ...
+
+    def wants(self, frame: bytes, device: str, received: bool) -> bool:
+        """Whether `process` would count any frame of this packet, which may be a large segment; counts nothing."""
         ...
 
     def unsent(self, outgoing: Any, reason: str) -> None:
@@ -240,12 +246,19 @@ class Copier:
 
     def _run(self) -> None:
         while not self._stopping:
-            for fd, event in self._epoll.poll():
-                if fd == self._wake:
-                    os.eventfd_read(self._wake)
-                    self._run_errands()
-                elif (tap := self._taps.get(fd)) is not None:
-                    self._serve(tap, event)
+            try:
+                self._wait_and_serve()
+            except Exception:
+                _log.exception("the mirror goes on after an error")
+                time.sleep(_PAUSE_S)
+
+    def _wait_and_serve(self) -> None:
+        for fd, event in self._epoll.poll():
+            if fd == self._wake:
+                os.eventfd_read(self._wake)
+                self._run_errands()
+            elif (tap := self._taps.get(fd)) is not None:
+                self._serve(tap, event)
 
     def _run_errands(self) -> None:
         while not self._errands.empty():
@@ -266,26 +279,26 @@ class Copier:
         # The core's clock must not jump, the kernel's time of day may: both are looked at while the packets are fresh.
         skew_ns = time.monotonic_ns() - time.time_ns()
         waiting: dict[str, list[Outgoing]] = defaultdict(list)
-        self.core()
+        core, device = self.core(), tap.device
+        process = core.process
         for packet in packets:
             try:
-                for outgoing in self._mirror(tap, packet, skew_ns):
-                    waiting[outgoing.interface].append(outgoing)
+                found: Sequence[bytes] = (packet.frame,)
+                if packet.offload or packet.tag:
+                    if not core.wants(packet.frame, device, packet.received):
+                        continue  # to cut it would cost more than all else
+                    found = frames(packet)
+                    if not found:
+                        tap.lose(1)
+                for frame in found:
+                    for outgoing in process(frame, device, packet.received, packet.time_ns + skew_ns):
+                        waiting[outgoing.interface].append(outgoing)
             except Exception:
                 # A packet that nobody thought of must not end the mirror.
                 tap.lose(1)
-                _log.exception("tap %s: a packet could not be copied", tap.device)
+                _log.exception("tap %s: a packet could not be copied", device)
         for interface, outgoing_packets in waiting.items():
             self._send(interface, outgoing_packets)
-
-    def _mirror(self, tap: Tap, packet: Captured, skew_ns: int) -> Sequence[Outgoing]:
-        now_ns, found = packet.time_ns + skew_ns, frames(packet)
-        if len(found) == 1:
-            return self._core.process(found[0], tap.device, packet.received, now_ns)
-        if not found:
-            tap.lose(1)
-        process = self._core.process
-        return [outgoing for frame in found for outgoing in process(frame, tap.device, packet.received, now_ns)]
 
     def _send(self, interface: str, packets: Sequence[Outgoing]) -> None:
         def refused(place: int, code: int) -> None:
@@ -301,9 +314,7 @@ class Copier:
 
 def frames(packet: Captured) -> Sequence[bytes]:
     """The frames of a packet as a wire carries them, its VLAN tag put back; none when it cannot be cut into frames."""
-    offload = packet.offload
-    is_open = offload[0] & NEEDS_CHECKSUM or offload[1]
-    found = segments(packet.frame, Offload.decode(offload)) if is_open else [packet.frame]
+    found = segments(packet.frame, Offload.decode(packet.offload)) if packet.offload else [packet.frame]
     if packet.tag:
         return [frame[:12] + packet.tag + frame[12:] for frame in found]
     return found

@@ -103,7 +103,8 @@ class Output:
             self._socket.close()
             raise
         self._address = ctypes.create_string_buffer(way.address, _ADDRESS.size)
-        self._vectors = (_Vector * _BATCH)()
+        vectors = (_Vector * _BATCH)()
+        self._vectors = list(vectors)  # a view of each is made once
         self._messages = (_Message * _BATCH)()
         for vector, message in zip(self._vectors, self._messages, strict=True):
             header = message.header

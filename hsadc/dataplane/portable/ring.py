@@ -10,15 +10,17 @@ The vnet header is in the ring of this version since Linux 4.6.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
 from mmap import mmap
 from typing import NamedTuple
 
-BLOCK_BYTES = 1 << 20
-"""No packet is larger: BIG TCP ends at 8 * 65535 bytes."""
+from hsadc.dataplane.portable.segment import HEADER_BYTES, NEEDS_CHECKSUM
+
+BLOCK_BYTES = 1 << 17
+"""A packet must fit into a block. Those of 64 kB do; larger ones (BIG TCP, which is off unless asked for) are cut off."""
 _FRAME_BYTES = 2048  # of no meaning to version 3, but the kernel checks that blocks are multiples of it
-_HAND_OVER_MS = 5
-"""After that the kernel hands over a block that is not full."""
+_HAND_OVER_MS = 8
+"""After that the kernel hands over a block that is not full: a copy's delay at most, and with the number of blocks how long
+a reader may be kept from reading while there is little traffic."""
 
 _REQUEST = struct.Struct("=7I")
 _BLOCK = struct.Struct("=8x3I")
@@ -30,7 +32,6 @@ _KERNEL, _USER = 0, 1
 _VLAN_VALID, _VLAN_TPID_VALID = 1 << 4, 1 << 6
 _OUTGOING = 4
 _VLAN_TYPE = 0x8100
-VNET_HEADER_BYTES = 10
 _NANOSECONDS = 1_000_000_000
 
 
@@ -39,11 +40,10 @@ class Captured(NamedTuple):
 
     Attributes:
         frame: from the destination's MAC address on, without the VLAN tag that the kernel keeps beside it.
-        offload: its `struct virtio_net_hdr`.
+        offload: its `struct virtio_net_hdr`; empty when that leaves nothing open.
         tag: that VLAN tag, 4 bytes; empty without one.
         received: False when the device sends it.
         time_ns: when, nanoseconds since 1970.
-        whole: False when a part of the frame is missing.
     """
 
     frame: bytes
@@ -51,7 +51,6 @@ class Captured(NamedTuple):
     tag: bytes
     received: bool
     time_ns: int
-    whole: bool
 
 
 def request(blocks: int) -> bytes:
@@ -61,9 +60,15 @@ def request(blocks: int) -> bytes:
 
 
 class Ring:
-    """Reads the blocks in order; the memory is the caller's."""
+    """Reads the blocks in order.
 
-    def __init__(self, memory: mmap | bytearray, block_bytes: int = BLOCK_BYTES) -> None:
+    Attributes:
+        cut_off: how many packets did not fit into a block, and so could not be read.
+    """
+
+    def __init__(self, memory: mmap, block_bytes: int = BLOCK_BYTES) -> None:
+        """The memory is the caller's."""
+        self.cut_off = 0
         self._memory = memory
         self._block_bytes = block_bytes
         self._next = 0
@@ -74,25 +79,32 @@ class Ring:
         if not status & _USER:
             return None
         # Copied before the block is given back: the kernel goes on filling while the packets are dealt with.
-        packets = list(self._packets(self._next + first, number))
+        packets = self._packets(self._next + first, number)
         _STATUS.pack_into(self._memory, self._next + _STATUS_AT, _KERNEL)
         self._next = (self._next + self._block_bytes) % len(self._memory)
         return packets
 
-    def _packets(self, at: int, number: int) -> Iterator[Captured]:
-        memory, unpack = self._memory, _PACKET.unpack_from
+    def _packets(self, at: int, number: int) -> list[Captured]:
+        memory, unpack, packets = self._memory, _PACKET.unpack_from, []
         for _ in range(number):
             following, seconds, nanoseconds, length, original, status, mac, tci, tpid, kind = unpack(memory, at)
             begin = at + mac
-            yield Captured(
-                bytes(memory[begin : begin + length]),
-                bytes(memory[begin - VNET_HEADER_BYTES : begin]),
-                _tag(status, tci, tpid) if status & _VLAN_VALID else b"",
-                kind != _OUTGOING,
-                seconds * _NANOSECONDS + nanoseconds,
-                length == original,
-            )
             at += following
+            if length != original:
+                self.cut_off += 1
+                continue
+            vnet = begin - HEADER_BYTES
+            is_open = memory[vnet] & NEEDS_CHECKSUM or memory[vnet + 1]
+            packets.append(
+                Captured(
+                    memory[begin : begin + length],
+                    memory[vnet:begin] if is_open else b"",
+                    _tag(status, tci, tpid) if status & _VLAN_VALID else b"",
+                    kind != _OUTGOING,
+                    seconds * _NANOSECONDS + nanoseconds,
+                )
+            )
+        return packets
 
 
 def _tag(status: int, tci: int, tpid: int) -> bytes:

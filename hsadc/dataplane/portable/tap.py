@@ -17,8 +17,8 @@ from hsadc.errors import Unsupported
 
 COPY_MARK = 0x68736164
 """As maps.h has it."""
-BLOCKS = 16
-"""16 MiB: what comes in while the mirror is busy; memory that the kernel does not swap."""
+BLOCKS = 128
+"""16 MiB, or a second of little traffic: what comes in while the mirror is busy; memory that the kernel does not swap."""
 
 _SOL_PACKET = 263
 _RX_RING, _STATISTICS, _VERSION, _VNET_HDR = 5, 6, 10, 15
@@ -51,7 +51,7 @@ class Tap:
 
         Args:
             device: a Linux device.
-            blocks: memory for packets that wait, in MiB.
+            blocks: memory for packets that wait, in units of 128 kB.
 
         Raises:
             Unsupported: the process may not, or the kernel has no such sockets.
@@ -79,16 +79,12 @@ class Tap:
         self._socket.close()
 
     def fileno(self) -> int:
-        """For poll(2): readable when a block is full or 5 ms old."""
+        """For poll(2): readable when a block is full or 8 ms old."""
         return self._socket.fileno()
 
     def read(self) -> list[Captured]:
         """The packets of the next block; none when there is no block yet."""
-        packets = self._ring.block()
-        if packets is None:
-            return []
-        self._lost += sum(not packet.whole for packet in packets)
-        return [packet for packet in packets if packet.whole]
+        return self._ring.block() or []
 
     def lose(self, packets: int) -> None:
         """Count packets that could not be dealt with."""
@@ -98,12 +94,12 @@ class Tap:
         """Packets that were not seen, since the tap was made or this was cleared: the ring was full, or they made no sense."""
         _, dropped, _ = _STATISTICS_V3.unpack(self._socket.getsockopt(_SOL_PACKET, _STATISTICS, _STATISTICS_V3.size))
         self._lost += dropped  # the kernel begins at 0 each time it is asked
-        return self._lost
+        return self._lost + self._ring.cut_off
 
     def clear_lost(self) -> None:
         """Count from 0 again."""
         self.lost()
-        self._lost = 0
+        self._lost = -self._ring.cut_off
 
     def take_error(self) -> int:
         """The errno that poll(2) reports, and forget it: ENETDOWN when the device goes down; 0 when there is none."""

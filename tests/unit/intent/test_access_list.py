@@ -47,8 +47,9 @@ def test_entries_stay_in_order():
     assert compiled("permit tcp any any", "deny tcp any any eq 22").rules == rules[::-1]
 
 
-def test_a_list_without_entries_permits_nothing_and_can_be_seen():
-    assert compiled().rules == (AccessRule(False, ANY_PROTOCOL),)
+def test_a_list_without_entries_is_a_list():
+    assert compiled().rules == ()
+    assert compiled().number > 0  # 0 would be no list, which permits all
 
 
 def test_the_number_follows_from_the_entries_alone():

@@ -24,7 +24,7 @@ def test_the_programs_are_those_that_have_a_hook():
 
 def test_programs_refer_to_maps_by_name():
     used = {program: {name for _, name in code.references} for program, code in decode(BLOB).programs.items()}
-    assert {"rules", "port_mirrors", "profiles", "access_rules"} <= used["hsadc_tap_in"] == used["hsadc_tap_out"]
+    assert {"rules", "port_mirrors", "profiles", "access_lists"} <= used["hsadc_tap_in"] == used["hsadc_tap_out"]
     assert {"tunnels", "series", "copy_counters", "buckets"} <= used["hsadc_encap"]
     assert used["hsadc_tap_in"] | used["hsadc_encap"] == SIZES.keys()
 

@@ -2,7 +2,7 @@
 
 import struct
 from dataclasses import fields, replace
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from ipaddress import IPv4Address, IPv6Address, IPv6Network
 
 import pytest
 from hypothesis import given
@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from hsadc.dataplane.bpf import elf, loader, records
 from hsadc.dataplane.bpf.records import Profile, Source, State, Tunnel
 from hsadc.dataplane.mirror_counters import DestinationCounters, SourceCounters
-from hsadc.intent.mirror import ANY_ICMP, ANY_PORT, ANY_PROTOCOL, AccessRule, ProfileIntent, TunnelIntent
+from hsadc.dataplane.next_hop import NextHop
+from hsadc.intent.mirror import ProfileIntent, TunnelIntent
 from hsadc.wire.checksum import internet_checksum
 from hsadc.wire.encapsulation import Encapsulation, template
 
@@ -55,6 +56,8 @@ tunnels = st.builds(
     ifindex=st.integers(0, 2**31 - 1),
     next_hop=st.none() | hosts(4) | hosts(6),
     path_mtu_bytes=st.integers(1, 65535),
+    macs=st.none() | st.tuples(*[st.binary(min_size=6, max_size=6)] * 2).filter(lambda pair: any(b"".join(pair))),
+    fresh_ns=st.integers(0, 2**64 - 1),
 )
 
 
@@ -72,21 +75,6 @@ def profiles(draw):
     count = draw(st.integers(0, records.DESTINATIONS_MAX))
     indices = st.tuples(*[st.integers(1, 2**31 - 1)] * count)
     return Profile(intent, draw(indices), draw(indices), draw(st.tuples(*[st.booleans()] * count)), draw(st.booleans()))
-
-
-def networks(kind, bits):
-    parts = st.tuples(st.integers(0, 2**bits - 1), st.integers(0, bits))
-    return parts.map(lambda part: kind(part, strict=False))
-
-
-ends = (
-    st.none()
-    | networks(IPv4Network, 32)
-    | networks(IPv6Network, 128).filter(lambda n: n.prefixlen > 0 and not n.subnet_of(MAPPED))
-)
-access_rules = st.builds(
-    AccessRule, st.booleans(), st.integers(0, 255) | st.sampled_from([ANY_PROTOCOL, ANY_ICMP]), ends, st.tuples(u16, u16), ends
-)
 
 
 def test_sizes_are_those_of_the_compiled_object():
@@ -111,32 +99,35 @@ def test_two_tunnels_have_two_records(pair):
 
 
 def test_tunnel_bytes():
-    tunnel = Tunnel(GRE, 1500, "truncate", "back", State.NO_NEIGHBOUR, 3, IPv4Address("10.7.8.9"), 1400)
+    hop = IPv4Address("10.7.8.9")
+    tunnel = Tunnel(GRE, 1500, "truncate", "back", State.NO_NEIGHBOUR, 3, hop, 1400, (b"to hop", b"of own"), 10**12)
     value = tunnel.encode()
     assert value[:32].hex() == "00000000000000000000ffff0a01020300000000000000000000ffff0a040506"
     assert list(value[32:36]) == [1, 2, 64, 46]  # GRE, version (of ERSPAN), ttl, dscp
     assert struct.unpack_from("=HHIII", value, 36) == (1, 4789, 5, 2, 1500)  # has a key; port; key; truncate; MTU
     assert value[52:68] == b"back" + bytes(12)
-    assert struct.unpack_from("=IIII", value, 160) == (State.NO_NEIGHBOUR, 3, 1400, 2)
-    assert value[176:] == IPv4Address("10.7.8.9").packed + bytes(12)
+    assert struct.unpack_from("=IIII", value, 168) == (State.NO_NEIGHBOUR, 3, 1400, 2)
+    assert value[184:] == hop.packed + bytes(12) + struct.pack("=Q", 10**12)
     six = replace(tunnel, next_hop=IPv6Address("fe80::1")).encode()
-    assert struct.unpack_from("=I", six, 172) == (10,)
-    assert six[176:] == IPv6Address("fe80::1").packed
+    assert struct.unpack_from("=I", six, 180) == (10,)
+    assert six[184:200] == IPv6Address("fe80::1").packed
 
 
 @pytest.mark.parametrize(
     ("encapsulation", "ip_size"), [(GRE, 20), (SIX, 40), (Encapsulation("none", payload="ethernet"), 0)], ids=["4", "6", "none"]
 )
 def test_the_template_of_the_outer_packet(encapsulation, ip_size):
-    value, outer = Tunnel(encapsulation, 1500, "drop", "").encode(), template(encapsulation)
-    assert value[68:148] == outer.ljust(80, b"\0")
-    assert struct.unpack_from("=II", value, 148) == (len(outer), ip_size)
+    """Two bytes for alignment, an Ethernet header, then the template at an offset that is a multiple of four."""
+    value = Tunnel(encapsulation, 1500, "drop", "", macs=(b"to hop", b"of own")).encode()
+    outer, ethertype = template(encapsulation), b"\x86\xdd" if ip_size == 40 else b"\x08\x00"
+    assert value[68:156] == (bytes(2) + b"to hopof own" + ethertype + outer).ljust(88, b"\0")
+    assert struct.unpack_from("=II", value, 156) == (len(outer), ip_size)
 
 
 @given(encapsulations().filter(lambda e: isinstance(e.destination, IPv4Address)), u16, u16)
 def test_the_headers_sum_makes_a_right_checksum(encapsulation, total, identification):
     """As encap.h does it: length and identification are added, the sum is folded and its complement stored."""
-    (word_sum,) = struct.unpack_from("=I", Tunnel(encapsulation, 1500, "drop", "").encode(), 156)
+    (word_sum,) = struct.unpack_from("=I", Tunnel(encapsulation, 1500, "drop", "").encode(), 164)
     header = bytearray(template(encapsulation)[:20])
     struct.pack_into("!HH", header, 2, total, identification)
     word_sum += sum(struct.unpack_from("=HH", header, 2))
@@ -148,10 +139,19 @@ def test_the_headers_sum_makes_a_right_checksum(encapsulation, total, identifica
 
 def test_path_mtu_is_never_above_the_configured_one():
     tunnel = Tunnel(GRE, 1500, "segment", "")
-    assert tunnel.resolved(State.UP, 4, IPv4Address(3), 9000).path_mtu_bytes == 1500
-    assert tunnel.resolved(State.UP, 4, IPv4Address(3), 1400).path_mtu_bytes == 1400
-    lost = tunnel.resolved(State.NO_ROUTE, 0, None, 0)
-    assert lost == replace(tunnel, path_mtu_bytes=1500)
+    hop = NextHop(State.UP, "", 4, "back", IPv4Address(3), mtu_bytes=9000)
+    assert tunnel.resolved(hop, None, 7) == replace(
+        tunnel, state=State.UP, ifindex=4, next_hop=IPv4Address(3), path_mtu_bytes=1500, fresh_ns=0
+    )
+    assert tunnel.resolved(replace(hop, mtu_bytes=1400), None, 7).path_mtu_bytes == 1400
+    assert tunnel.resolved(NextHop(State.NO_ROUTE), None, 7) == replace(tunnel, path_mtu_bytes=1500)
+
+
+def test_hardware_addresses_are_right_for_some_time_only():
+    hop, macs = NextHop(State.UP, "", 4, "back", IPv4Address(3), mtu_bytes=1500), (b"to hop", b"of own")
+    tunnel = Tunnel(GRE, 1500, "segment", "").resolved(hop, macs, 7)
+    assert (tunnel.macs, tunnel.fresh_ns) == (macs, 7)
+    assert (tunnel.resolved(hop, None, 9).macs, tunnel.resolved(hop, None, 9).fresh_ns) == (None, 0)
 
 
 @given(profiles())
@@ -162,8 +162,15 @@ def test_profile_comes_back(profile):
 def test_profile_bytes():
     intent = ProfileIntent(9, (), "forward", "failover", 2, 3, 128, 1000, None, 77)
     value = Profile(intent, (10, 11, 12), (10, 20, 12), (True, False, True), True).encode()
-    settings, helpers, devices = (1, 2, 2, 3, 77, 128, 1000, 0, 1, 3, 0b101), (10, 11, 12), (10, 20, 12)
-    assert struct.unpack("=27I", value) == (*settings, *helpers, *[0] * 5, *devices, *[0] * 5)
+    settings, helpers, devices = (1, 2, 2, 3, 77, 128, 1000, 0, 1, 1, 3, 0b101), (10, 11, 12), (10, 20, 12)
+    assert struct.unpack("=28I", value) == (*settings, *devices, *[0] * 5, *helpers, *[0] * 5)
+
+
+@given(profiles())
+def test_what_is_asked_of_single_copies_is_told_in_one_word(profile):
+    p = profile.intent
+    asked = p.sample_packets > 1 or p.truncate_bytes or p.rate_pps or p.rate_mbps
+    assert struct.unpack_from("=I", profile.encode(), 36) == (bool(asked),)
 
 
 @given(st.builds(Source, u32, u32, u32, directions))
@@ -174,27 +181,6 @@ def test_source_comes_back(source):
 def test_source_bytes():
     assert struct.unpack("=IIII", Source(7, 1, 5, "backward").encode()) == (7, 1, 5, 2)
     assert struct.unpack("=IIII", Source(7, 1).encode()) == (7, 1, 0, 3)
-
-
-@given(access_rules)
-def test_access_rule_comes_back(rule):
-    assert records.decode_access_rule(records.encode_access_rule(rule)) == rule
-
-
-def test_access_rule_bytes():
-    rule = AccessRule(True, 6, IPv4Network("10.0.0.0/8"), (80, 81), IPv6Network("2001:db8::/32"), ANY_PORT)
-    value = records.encode_access_rule(rule)
-    assert struct.unpack_from("=II", value) == (1, 6)
-    assert value[8:40].hex() == "00000000000000000000ffff0a000000" + "ffffffffffffffffffffffffff000000"
-    assert struct.unpack_from("=HH", value, 40) == (80, 81)
-    assert value[44:76].hex() == "20010db8000000000000000000000000" + "ffffffff000000000000000000000000"
-    assert struct.unpack_from("=HH", value, 76) == (0, 65535)
-
-
-def test_any_address_is_that_of_both_families_and_any_ipv4_address_is_not():
-    assert records.encode_access_rule(AccessRule(True, 6))[8:40] == bytes(32)
-    four = records.encode_access_rule(AccessRule(True, 6, IPv4Network("0.0.0.0/0")))
-    assert four[8:40].hex() == "00000000000000000000ffff00000000" + "ffffffffffffffffffffffff00000000"
 
 
 @given(hosts(4) | hosts(6), u16, st.integers(0, 255))

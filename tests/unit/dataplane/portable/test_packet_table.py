@@ -37,7 +37,9 @@ def test_the_pure_mirror_does_as_the_table_says(case):
     assert all(c.unaccounted == 0 for c in counters.destinations.values())
 
 
-@pytest.mark.parametrize("case", [c for c in CASES if c.sent and "none" not in {t.encapsulation.kind for t in c.setup.intents.tunnels}], ids=str)
+@pytest.mark.parametrize(
+    "case", [c for c in CASES if c.sent and "none" not in {t.encapsulation.kind for t in c.setup.intents.tunnels}], ids=str
+)
 def test_the_receiver_takes_out_what_was_put_in(case):
     together = Reassembler()
     ports = tuple({t.encapsulation.port for t in case.setup.intents.tunnels})

@@ -1,12 +1,15 @@
 """A ring's memory as the kernel would leave it."""
 
 import struct
+from mmap import mmap
+
+import pytest
 
 from hsadc.dataplane.portable.ring import BLOCK_BYTES, Captured, Ring, request
 
 BLOCK = 1024
 HEADER_BYTES, ADDRESS_BYTES = 48, 20
-OFFLOAD = bytes(range(10))
+OFFLOAD = bytes(range(1, 11))
 
 
 def packet(following, frame, *, status=1, tci=0, tpid=0, kind=0, length=None, seconds=3, nanoseconds=7):
@@ -26,13 +29,19 @@ def block(*packets, status=1):
     return (struct.pack("=IIIII", 1, 48, status, len(packets), 64).ljust(64, b"\xee") + body).ljust(BLOCK, b"\0")
 
 
+def shared(data):
+    memory = mmap(-1, len(data))
+    memory[:] = data
+    return memory
+
+
 def seen(**more):
-    fields = {"frame": b"frame", "offload": OFFLOAD, "tag": b"", "received": True, "time_ns": 3_000_000_007, "whole": True}
+    fields = {"frame": b"frame", "offload": OFFLOAD, "tag": b"", "received": True, "time_ns": 3_000_000_007}
     return Captured(**fields | more)
 
 
 def test_blocks_are_read_in_order_and_given_back():
-    memory = bytearray(
+    memory = shared(
         block(packet(256, b"one"), packet(0, b"two", kind=4)) + block(packet(0, b"three"), status=0x80000001) + block(status=0)
     )
     ring = Ring(memory, BLOCK)
@@ -48,7 +57,7 @@ def test_blocks_are_read_in_order_and_given_back():
 
 
 def test_the_tag_beside_a_packet():
-    memory = bytearray(
+    memory = shared(
         block(
             packet(256, b"frame", status=1 | 1 << 4 | 1 << 6, tci=0xA007, tpid=0x88A8),
             packet(256, b"frame", status=1 | 1 << 4, tci=7, tpid=0xEEEE),
@@ -58,8 +67,16 @@ def test_the_tag_beside_a_packet():
     assert Ring(memory, BLOCK).block() == [seen(tag=b"\x88\xa8\xa0\x07"), seen(tag=b"\x81\x00\x00\x07"), seen()]
 
 
-def test_a_packet_of_which_a_part_is_missing():
-    assert Ring(bytearray(block(packet(0, b"frame", length=9000))), BLOCK).block() == [seen(whole=False)]
+def test_a_packet_that_did_not_fit_is_counted():
+    ring = Ring(shared(block(packet(256, b"frame", length=9000), packet(0, b"next"))), BLOCK)
+    assert ring.block() == [seen(frame=b"next")]
+    assert ring.cut_off == 1
+
+
+@pytest.mark.parametrize("offload", [bytes(10), bytes([2]) + bytes(9)])
+def test_a_packet_that_leaves_nothing_open(offload):
+    whole = packet(0, b"frame").replace(OFFLOAD, offload)
+    assert Ring(shared(block(whole)), BLOCK).block() == [seen(offload=b"")]
 
 
 def test_the_ring_that_is_asked_for():
