@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import json
 from collections.abc import Callable
 
 import pytest
@@ -168,8 +168,10 @@ def test_an_analyzer_that_cannot_be_reached_is_a_warning(lab):
     with Load(lab.namespace("client"), 1) as load:
         wait(lambda: load.answered > 50, lab)
     assert load.failed == {}
-    counters = lab.show("show mirror counters")
-    assert re.search(r"^tunnel1 +0 +0 +0 +[1-9]", counters, re.MULTILINE), counters
+    (tunnel,) = json.loads(lab.show("show mirror counters | json"))["tunnels"]
+    assert (tunnel["interface"], tunnel["sent_packets"]) == ("tunnel1", 0), tunnel
+    assert tunnel["no_route_packets"] > 0, tunnel
+    assert json.loads(lab.show("show mirror session | json"))["sessions"][0]["most_dropped"] == "no_route"
     assert lab.exec("configure", "ip route 0.0.0.0/0 192.168.131.254").stdout == ""
     assert "tunnel1: up" in lab.show("show tunnel gre")
 

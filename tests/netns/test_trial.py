@@ -55,10 +55,10 @@ def net():
         yield made
 
 
-@pytest.fixture
-def session(net, tmp_path):
+@pytest.fixture(params=["bpf", "portable"])
+def session(net, tmp_path, request):
     with net.inside("adc"):
-        device = adc(tmp_path, Dataplane(tmp_path))
+        device = adc(tmp_path, Dataplane(tmp_path, request.param))
         try:
             configure(device, CONFIG)
             session = Session(device)
@@ -83,8 +83,7 @@ def test_the_probe_of_a_flow_arrives_by_the_destination_that_is_named(net, sessi
             assert (sent["outcome"], sent["sent_packets"]) == ("sent", 1)
             assert [d["interface"] for d in found["sources"][0]["destinations"]] == [sent["interface"]]
             told[port] = sent["interface"]
-    received = [decapsulate_frame(frame) for frame in frames]
-    assert all(r.payload.endswith(PAYLOAD) for r in received)
+    received = [r for r in map(decapsulate_frame, frames) if r.payload.endswith(PAYLOAD)]  # others pass "front", too
     assert {r.key for r in received if r.kind == "gre"} == {7}
     assert {r.erspan.session_id for r in received if r.kind == "erspan"} == {9}
     packets = [r.payload[14 if r.is_ethernet else 0 :] for r in received]

@@ -16,14 +16,12 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import astuple
 from typing import Any, Protocol, TypeVar
 
-from hsadc.dataplane.mirror_counters import DestinationCounters, MirrorCounters
+from hsadc.dataplane.mirror_counters import PROBES, DestinationCounters, MirrorCounters
 from hsadc.dataplane.portable.output import OTHER_REASON, REASONS, Output, Way
 from hsadc.dataplane.portable.ring import Captured
 from hsadc.dataplane.portable.segment import Offload, segments
-from hsadc.dataplane.portable.state import DestinationTally
 from hsadc.dataplane.portable.tap import Tap
 
 _log = logging.getLogger(__name__)
@@ -68,8 +66,8 @@ class Core(Protocol):
         """Set all of them to zero."""
         ...
 
-    def probe(self, interface: str, frame: bytes, now_ns: int) -> tuple[Sequence[Outgoing], DestinationTally]:
-        """What sends a frame by a tunnel's interface as a copy, and where it is counted; KeyError without such a tunnel."""
+    def probe(self, interface: str, frame: bytes, now_ns: int) -> Sequence[Outgoing]:
+        """What sends a frame by a tunnel's interface as a copy, counted under PROBES; KeyError without such a tunnel."""
         ...
 
 
@@ -179,11 +177,14 @@ class Copier:
         """
 
         def send() -> DestinationCounters:
-            packets, tally = self.core().probe(interface, frame, time.monotonic_ns())
-            self._send(interface, packets)
-            return DestinationCounters(*astuple(tally))
+            before = self._probes(interface)
+            self._send(interface, self._core.probe(interface, frame, time.monotonic_ns()))
+            return self._probes(interface) - before
 
         return self.between_packets(send)
+
+    def _probes(self, interface: str) -> DestinationCounters:
+        return self.core().counters().destinations.get((PROBES, interface), DestinationCounters())
 
     def add_tap(self, tap: Tap) -> None:
         """Copy from a tap, too, and own it."""

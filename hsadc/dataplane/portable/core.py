@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from hsadc.dataplane.mirror_counters import MirrorCounters
+from hsadc.dataplane.mirror_counters import PROBES, MirrorCounters
 from hsadc.dataplane.portable.packet import read
 from hsadc.dataplane.portable.selection import MATCHED, Decision, Intents, Selection
 from hsadc.dataplane.portable.sending import UP, Outgoing, Sender, Tunnel, TunnelStatus
-from hsadc.dataplane.portable.state import DestinationMemory, DestinationTally, MirrorState, SourceTally, TunnelMemory
+from hsadc.dataplane.portable.state import DestinationMemory, MirrorState, SourceTally, TunnelMemory
 from hsadc.intent.mirror import ProfileIntent
 
 _DECISIONS_KEPT = 65536
@@ -33,7 +33,8 @@ class MirrorCore:
         self.state = state or MirrorState()
         senders = [(p.number, name) for p in intents.profiles for name in p.destinations]
         sources = [*(rule.id for rule in intents.rules), *(mirror.id for mirror in intents.port_mirrors)]
-        self.state.keep(set(sources), set(senders), {t.interface for t in intents.tunnels})
+        probes = {(PROBES, t.interface) for t in intents.tunnels}
+        self.state.keep(set(sources), {*senders, *probes}, {t.interface for t in intents.tunnels})
         for source in sources:
             self.state.sources.setdefault(source, SourceTally())
         self.tunnels = {
@@ -91,15 +92,15 @@ class MirrorCore:
                 sent += self._senders[profile, name].send(packet, decision.flow_hash, now_ns)
         return sent
 
-    def probe(self, interface: str, frame: bytes, now_ns: int) -> tuple[list[Outgoing], DestinationTally]:
-        """What sends a frame by a tunnel's interface as a copy that no source and no profile has made, and where it is counted.
+    def probe(self, interface: str, frame: bytes, now_ns: int) -> list[Outgoing]:
+        """What sends a frame by a tunnel's interface as a copy that no source and no profile has made; counted under PROBES.
 
         Raises:
             KeyError: there is no such tunnel.
         """
-        memory = DestinationMemory()
-        sender = Sender(ProfileIntent(0, (interface,)), self.tunnels[interface], memory)
-        return sender.send(read(frame, self.state.fragments), 0, now_ns), memory.tally
+        tunnel = self.tunnels[interface]
+        memory = self.state.destinations.setdefault((PROBES, interface), DestinationMemory())
+        return Sender(ProfileIntent(PROBES, (interface,)), tunnel, memory).send(read(frame, self.state.fragments), 0, now_ns)
 
     def unsent(self, outgoing: Outgoing, reason: str) -> None:
         """Take back one of the packets that `process` returned: it was not sent after all, for this reason (a counter's name)."""
