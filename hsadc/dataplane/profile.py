@@ -139,7 +139,7 @@ class ProfileDriver:
         netlink = self._objects.netlink
         for interface, helper, device in zip(intent.destinations, profile.helpers, profile.devices, strict=True):
             tunnel = self._tunnel(helper)
-            if tunnel is None:
+            if tunnel is None or not interface:
                 return False
             exact = intent.exact or needs_bridge(tunnel.intent(interface))
             link = netlink.find_link(bridge_name(interface)) if exact else None

@@ -158,6 +158,7 @@ def test_what_was_made_needs_no_change_and_leaves_nothing(net):
     ("device", "outcome"),
     [
         ("hsadc-tun1", Outcome(created=1, changed=1)),  # the tunnel, and the profile that leads to it
+        ("hsadc-tun2", Outcome(created=1, changed=2)),
         ("hsadc-brt2", Outcome(changed=1)),
     ],
 )
