@@ -52,9 +52,9 @@ class Mirror:
             OSError: there is no rtnetlink, or no file descriptor left.
         """
         self._objects = Objects(Netlink())
-        self.tunnels = TunnelDriver(self._objects)
         self.access_lists = AccessListDriver(self._objects)
         self.profiles = ProfileDriver(self._objects)
+        self.tunnels = TunnelDriver(self._objects)
         self.rules = RuleDriver(self._objects)
         self.port_mirrors = PortMirrorDriver(self._objects)
         self.taps = TapDriver(self._objects)

@@ -1,6 +1,7 @@
 """What a line of the packet table is: a configuration, packets that pass a device, and what must come of them.
 
-Outer packets are built with Scapy's layers, and the flow hash is computed here once more: nothing of hsadc that makes bytes is used.
+Outer packets are built with Scapy's layers, and the flow hash is computed here once more: nothing of hsadc that makes bytes is
+used.
 
     client --- front [ADC] back --- (10.2.0.1, fd00:2::1) --- analyzers 10.3.0.2 ..., fd00:3::2 ...
 """
@@ -111,7 +112,7 @@ def flow(source, destination, protocol, source_port=0, destination_port=0):
 
 def outer(t, payload, number=0, inner=0x0800, tag=None, truncated=False, hash_=0):
     """The outer packet that carries a payload, the tunnel's `number`th."""
-    e, payload = t.encapsulation, Raw(bytes(payload))
+    e, payload = t.encapsulation, Raw(raw(payload))
     if e.kind == "none":
         return payload
     protocol = 17 if e.kind == "vxlan" else 47
@@ -164,12 +165,24 @@ def fragments(packet, size, number=0):
     return found
 
 
+_built = {}
+
+
+def raw(packet):
+    """A packet's bytes; Scapy takes a millisecond for them, and most are asked for again."""
+    if isinstance(packet, bytes):
+        return packet
+    if id(packet) not in _built:
+        _built[id(packet)] = packet, bytes(packet)
+    return _built[id(packet)][1]
+
+
 def behind_tags(packet):
     """What stands behind the Ethernet header and the VLAN tags."""
-    rest = packet.payload
+    rest, at = packet.payload, 14
     while isinstance(rest, Dot1Q):
-        rest = rest.payload
-    return bytes(rest)
+        rest, at = rest.payload, at + 4
+    return raw(packet)[at:]
 
 
 def source(packets, matched_bytes, copied=None, **more):

@@ -16,6 +16,8 @@ import time
 
 from pyroute2 import netns
 
+from hsadc.dataplane.bpf.records import decode_destination_counters, decode_index, decode_pair, decode_source_counters
+from hsadc.dataplane.helper_device import helpers
 from hsadc.dataplane.mirror import Mirror
 from hsadc.dataplane.reconcile import reconcile
 from hsadc.intent.mirror import TapIntent
@@ -123,12 +125,14 @@ class PacketNet:
 
     def configure(self, intents):
         """Put a configuration in force; None: nothing."""
-        m, self._intents = self._mirror, intents
+        m = self._mirror
         names = ("tunnels", "access_lists", "profiles", "rules", "port_mirrors")
         with self.inside(self.adc):
             taps = (m.taps, (TapIntent("front"),) if intents else ())
             reconcile([*((getattr(m, name), getattr(intents, name, ())) for name in names), taps])
             m.refresh()
+            self._ids = {s.id for s in (*intents.rules, *intents.port_mirrors)} if intents else {}
+            self._names = {i: name for name, i in helpers(m._objects.netlink).items()}
 
     def reset(self):
         """Counters and all that is remembered begin anew."""
@@ -143,9 +147,12 @@ class PacketNet:
 
     def counters(self):
         """All counters of the configuration's sources, and of destinations that belong to a profile."""
-        found, intents = self._mirror.counters(), self._intents
-        ids = {s.id for s in (*intents.rules, *intents.port_mirrors)}  # ids that are gone go with the next change
-        return {i: c for i, c in found.sources.items() if i in ids}, {key: c for key, c in found.destinations.items() if key[0]}
+        # As `Mirror.counters`, which asks the kernel for all devices each time.
+        maps = self._mirror._objects.maps
+        sources = ((decode_index(key), decode_source_counters(value)) for key, value in maps["source_counters"].items())
+        copies = ((decode_pair(key), decode_destination_counters(value)) for key, value in maps["copy_counters"].items())
+        # Ids that are gone go with the next change.
+        return {i: c for i, c in sources if i in self._ids}, {(p, self._names[i]): c for (p, i), c in copies if p}
 
     def run(self, frames):
         """Run the taps' programs over frames; returns what left by `back`.

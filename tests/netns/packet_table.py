@@ -38,6 +38,7 @@ from tests.netns.packet_case import (
     fragments,
     mix,
     outer,
+    raw,
     setup,
     source,
     tunnel,
@@ -75,7 +76,7 @@ HASHES = {
 
 def payload_of(t, packet):
     """What a tunnel carries of a packet that is neither padded nor cut."""
-    return behind_tags(packet) if t.encapsulation.payload == "ip" else bytes(packet)
+    return behind_tags(packet) if t.encapsulation.payload == "ip" else raw(packet)
 
 
 def ip_type(packet):
@@ -94,8 +95,8 @@ def copied(name, config, packets, received=True, by=MIRROR, options=None, **more
     return Case(
         name,
         config,
-        tuple((bytes(p), received) for p in packets),
-        tuple(bytes(p) for p in sent),
+        tuple((raw(p), received) for p in packets),
+        tuple(raw(p) for p in sent),
         {by: source(len(packets), sum(len(behind_tags(p)) for p in packets), **more)},
         {(1, t.interface): counted(len(packets), len(packets), sum(map(len, payloads)))},
         tuple(payloads),
@@ -109,7 +110,7 @@ def dropped(name, config, packet, reason, received=True, by=MIRROR, matched=None
     return Case(
         name,
         config,
-        ((bytes(packet), received),),
+        ((raw(packet), received),),
         (),
         {by: source(1, length)},
         {(1, t.interface): counted(1, **{reason: 1})},
@@ -119,12 +120,12 @@ def dropped(name, config, packet, reason, received=True, by=MIRROR, matched=None
 def passed_over(name, config, packet, reason, received=True, by=MIRROR, packets=1):
     """A packet that a source sees and does not copy."""
     none = {(1, t.interface): counted(0) for t in config.intents.tunnels}
-    return Case(name, config, ((bytes(packet), received),) * packets, (), {by: source(0, 0, **{reason: packets})}, none)
+    return Case(name, config, ((raw(packet), received),) * packets, (), {by: source(0, 0, **{reason: packets})}, none)
 
 
 def unseen(name, config, packet):
     """A packet that no rule takes."""
-    return Case(name, config, ((bytes(packet), True),), (), {RULE: source(0, 0)}, {ONE: counted(0)})
+    return Case(name, config, ((raw(packet), True),), (), {RULE: source(0, 0)}, {ONE: counted(0)})
 
 
 def encapsulations():
@@ -165,7 +166,7 @@ def shortened(name, config, packet, size):
     return Case(
         name,
         config,
-        ((bytes(packet), True),),
+        ((raw(packet), True),),
         (bytes(o),),
         {MIRROR: source(1, len(behind_tags(packet)))},
         {(1, t.interface): counted(1, 1, size, truncated=1)},
@@ -247,7 +248,7 @@ def shapes():
 
 def without_tags(packet):
     """What stands behind the Ethernet header and at most three VLAN tags."""
-    rest, at = bytes(packet), 14
+    rest, at = raw(packet), 14
     for _ in range(3):
         at += 4 * (rest[at - 2 : at] in (b"\x81\x00", b"\x88\xa8"))
     return rest[at:]
@@ -256,10 +257,10 @@ def without_tags(packet):
 def opaque(name, config, packet):
     """A frame that is no IP packet, copied whole."""
     (t,) = config.intents.tunnels
-    sent = bytes(outer(t, bytes(packet)))
+    sent = bytes(outer(t, raw(packet)))
     counters = {(1, t.interface): counted(1, 1, len(packet))}
     matched = {MIRROR: source(1, len(without_tags(packet)))}
-    return Case(name, config, ((bytes(packet), True),), (sent,), matched, counters, (bytes(packet),))
+    return Case(name, config, ((raw(packet), True),), (sent,), matched, counters, (raw(packet),))
 
 
 def padded(name, config, packet, pad):
@@ -297,7 +298,7 @@ def split(name, config, packet, *sizes):
     sent = [bytes(outer(t, part, n, inner=ip_type(packet))) for n, part in enumerate(parts)]
     counters = counted(1, len(parts), sum(map(len, parts)), extra=len(parts) - 1, split=1)
     matched = {MIRROR: source(1, len(behind_tags(packet)))}
-    return Case(name, config, ((bytes(packet), True),), tuple(sent), matched, {(1, t.interface): counters}, tuple(parts))
+    return Case(name, config, ((raw(packet), True),), tuple(sent), matched, {(1, t.interface): counters}, tuple(parts))
 
 
 def fragmented(name, config, packets, *sizes, **options):
@@ -309,7 +310,7 @@ def fragmented(name, config, packets, *sizes, **options):
     extra = len(sent) - len(packets)
     counters = counted(len(packets), len(sent), sum(map(len, payloads)), extra=extra, fragmented=len(packets))
     matched = {MIRROR: source(len(packets), sum(len(behind_tags(p)) for p in packets))}
-    frames = tuple((bytes(p), True) for p in packets)
+    frames = tuple((raw(p), True) for p in packets)
     return Case(name, config, frames, tuple(sent), matched, {(1, t.interface): counters}, tuple(payloads))
 
 
@@ -419,7 +420,7 @@ def some(name, config, packets, places, **counters):
     case = copied(name, config, [packets[i] for i in places])
     destination = replace(case.destinations[ONE], copies=len(packets), **counters)
     matched = source(len(packets), sum(len(behind_tags(p)) for p in packets))
-    frames = tuple((bytes(p), True) for p in packets)
+    frames = tuple((raw(p), True) for p in packets)
     return replace(case, frames=frames, sources={MIRROR: matched}, destinations={ONE: destination})
 
 
@@ -429,7 +430,7 @@ def sampled_flows():
     taken = [p for p, h in zip(packets, hashes, strict=True) if mix(h ^ 0x73616D70) % 4 == 0]
     assert 3 < len(taken) < 20
     case = copied("one flow of four", setup(sample_flows=4), taken, sampled_out=len(packets) - len(taken))
-    return replace(case, frames=tuple((bytes(p), True) for p in packets))
+    return replace(case, frames=tuple((raw(p), True) for p in packets))
 
 
 def several():
@@ -462,7 +463,7 @@ def several():
     states = [(t.interface, reason) for t, reason in zip(down, reasons, strict=True)]
     nothing = {(1, name): counted(1, **{reason: 1}) for name, reason in states}
     sources = {MIRROR: source(1, len(behind_tags(REQUEST)), 3)}
-    yield Case("three tunnels that are down", setup(*down, states=states), ((bytes(REQUEST), True),), (), sources, nothing)
+    yield Case("three tunnels that are down", setup(*down, states=states), ((raw(REQUEST), True),), (), sources, nothing)
     for distribute in ("failover", "flow-hash"):
         config = setup(down[0], distribute=distribute, states=states[:1])
         yield dropped(f"{distribute}: all that is down gets it yet", config, REQUEST, "no_route")
@@ -483,7 +484,7 @@ def spread(name, config, packets, places, options=None):
     matched = source(len(packets), sum(len(behind_tags(p)) for p in packets), len(sent))
     destinations = {key: counted(n, n, size) for key, (n, size) in counters.items()}
     return Case(
-        name, config, tuple((bytes(p), True) for p in packets), tuple(sent), {MIRROR: matched}, destinations, tuple(payloads)
+        name, config, tuple((raw(p), True) for p in packets), tuple(sent), {MIRROR: matched}, destinations, tuple(payloads)
     )
 
 
@@ -550,10 +551,10 @@ def access_lists():
             ("port mirror", setup(lists=[access_list], port_list=n)),
         ):
             case = copied(f"access list of the {place}: {title}", config, chosen, filtered=denied)
-            yield replace(case, frames=tuple((bytes(p), True) for p in packets.values()))
+            yield replace(case, frames=tuple((raw(p), True) for p in packets.values()))
     one, two = AccessListIntent(1, (entry(True, 6),)), AccessListIntent(2, (entry(True, a="10.0.0.0/8"),))
     case = copied("both access lists must permit", setup(lists=[one, two], access_list=1, port_list=2), [REQUEST], filtered=2)
-    yield replace(case, frames=tuple((bytes(p), True) for p in (ODD, REQUEST, REQUEST6)))
+    yield replace(case, frames=tuple((raw(p), True) for p in (ODD, REQUEST, REQUEST6)))
     yield passed_over(
         "what is no IP is denied", setup(lists=[AccessListIntent(1, (entry(True),))], access_list=1), eth() / ARP(), "filtered"
     )
@@ -621,15 +622,15 @@ def both_sources():
     profiles = (ProfileIntent(1, ("tunnel1",)), ProfileIntent(2, ("tunnel2",), access_list=0))
     mirrors = (PortMirrorIntent(MIRROR, FRONT, 2),)
     two = replace(two, intents=replace(two.intents, profiles=profiles, port_mirrors=mirrors))
-    sent = (bytes(outer(t1, behind_tags(REQUEST))), bytes(outer(t2, bytes(REQUEST))))
+    sent = (bytes(outer(t1, behind_tags(REQUEST))), bytes(outer(t2, raw(REQUEST))))
     destinations = {ONE: counted(1, 1, length), (2, "tunnel2"): counted(1, 1, len(REQUEST))}
     sources = {RULE: source(1, length), MIRROR: source(1, length)}
-    payloads = (behind_tags(REQUEST), bytes(REQUEST))
-    yield Case("rule and port mirror, two profiles", two, ((bytes(REQUEST), True),), sent, sources, destinations, payloads)
+    payloads = (behind_tags(REQUEST), raw(REQUEST))
+    yield Case("rule and port mirror, two profiles", two, ((raw(REQUEST), True),), sent, sources, destinations, payloads)
     destinations = {ONE: counted(1, loop_guard=1), (2, "tunnel2"): counted(0)}
     packet = eth() / IP(src="10.3.0.2", dst=SERVER) / tcp(5)
     sources = {RULE: source(1, len(behind_tags(packet))), MIRROR: source(0, 0, loop_guard=1)}
-    yield Case("both guards", two, ((bytes(packet), True),), (), sources, destinations)
+    yield Case("both guards", two, ((raw(packet), True),), (), sources, destinations)
 
 
 def loops():
@@ -667,6 +668,8 @@ def loops():
         "a later fragment of an error": IP(**TO, frag=3, proto=1) / Raw(bytes(ICMP(type=3)) + bytes(copy)[:28]),
         "an error cut off in what it quotes": IP(**TO) / ICMP(type=3) / Raw(bytes(copy)[:19]),
     }
+    free["ICMPv6 in IPv4"] = IP(**TO, proto=58) / Raw(b"\x01\0\0\0" + bytes(4) + bytes(copy)[:28])
+    free["ICMP in IPv6"] = IPv6(**TO6, nh=1) / Raw(bytes(ICMP(type=3)) + bytes(IPv6(dst="fd00:3::2") / udp(3)))
     for name, packet in free.items():
         yield copied(f"no loop: {name}", setup(), [eth() / packet])
 

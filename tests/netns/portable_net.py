@@ -27,6 +27,13 @@ class Out(NamedTuple):
     data: bytes
 
 
+def behind_tags(frame):
+    at = 14
+    while frame[at - 2 : at] in (b"\x81\x00", b"\x88\xa8"):
+        at += 4
+    return at
+
+
 class PlainCore:
     """Copies what a rule's port is in, or what passes a port mirror's device, to the tunnel, in IPv4 and GRE or as it is."""
 
@@ -36,13 +43,7 @@ class PlainCore:
 
     def process(self, frame, device, received, now_ns):
         self.counts["frames"] += 1
-        at = 14
-        while frame[at - 2 : at] in (b"\x81\x00", b"\x88\xa8"):
-            at += 4
-        start = at + (20 if frame[at] >> 4 == 4 else 40)
-        ports = {int.from_bytes(frame[start : start + 2]), int.from_bytes(frame[start + 2 : start + 4])}
-        by_rule = frame[at - 2 : at] in (b"\x08\x00", b"\x86\xdd") and any(rule.port in ports for rule in self.wanted.rules)
-        if not by_rule and all(mirror.device != device for mirror in self.wanted.port_mirrors):
+        if not self.wants(frame, device, received):
             return []
         self.counts["matched"] += 1
         self.counts["received" if received else "sent by the device"] += 1
@@ -51,12 +52,20 @@ class PlainCore:
             state = self.wanted.paths[tunnel.interface].state
             self.counts["sent" if state == "up" else state] += 1
             if state == "up":
-                out.append(Out(tunnel.interface, self._wrap(tunnel.encapsulation, frame, at)))
+                out.append(Out(tunnel.interface, self._wrap(tunnel.encapsulation, frame)))
         return out
 
-    def _wrap(self, e, frame, at):
+    def wants(self, frame, device, received):
+        at = behind_tags(frame)
+        start = at + (20 if frame[at] >> 4 == 4 else 40)
+        ports = {int.from_bytes(frame[start : start + 2]), int.from_bytes(frame[start + 2 : start + 4])}
+        by_rule = frame[at - 2 : at] in (b"\x08\x00", b"\x86\xdd") and any(rule.port in ports for rule in self.wanted.rules)
+        return by_rule or any(mirror.device == device for mirror in self.wanted.port_mirrors)
+
+    def _wrap(self, e, frame):
         if e.kind == "none":
             return frame
+        at = behind_tags(frame)
         gre = b"\0\0" + frame[at - 2 : at] + frame[at:]
         ip = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(gre), 0, 0, 64, 47, 0, e.source.packed, e.destination.packed)
         return ip[:10] + internet_checksum(ip).to_bytes(2) + ip[12:] + gre

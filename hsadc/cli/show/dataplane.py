@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from hsadc.cli.show.shown import Shown, shown_table, timestamp
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 _PATHS = {
     "bpf": "BPF programs in the kernel copy packets",
-    "portable": "hsadc itself copies packets, for want of BPF",
+    "portable": "hsadc itself copies packets, without BPF",
 }
 
 
@@ -27,7 +28,7 @@ def do_show_dataplane(session: Session) -> Shown:
     haproxy = dataplane.haproxy() if dataplane else None
     intent = dataplane.intent if dataplane else None
     data: Row = {
-        "dataplane": "bpf" if dataplane else "none",
+        "dataplane": dataplane.mirror_path if dataplane else "none",
         "kernel": platform.release(),
         "haproxy": {
             "version": haproxy.version if haproxy else None,
@@ -36,12 +37,14 @@ def do_show_dataplane(session: Session) -> Shown:
             "restarts": haproxy.restarts if haproxy else None,
             "last_error": haproxy.last_error if haproxy else None,
         },
-        "mirror_path": dataplane.mirror_path if dataplane else None,
         "mirrored_servers": len(intent.rules) if intent else None,
         "mirrored_interfaces": len(intent.port_mirrors) if intent else None,
         "mirror_profiles": len(intent.profiles) if intent else None,
         "tunnels": len(intent.tunnels) if intent else None,
         "tapped_devices": [tap.device for tap in intent.taps] if intent else [],
+        "lost": [{"device": name, "packets": n} for name, n in dataplane.capture_lost().items()] if dataplane else [],
+        "abilities": asdict(dataplane.abilities) if dataplane else None,
+        "missing_for_bpf": dataplane.abilities.missing_for_bpf if dataplane else None,
         "warnings": dataplane.warnings() if dataplane else [],
     }
     return Shown(data, _lines(data))
@@ -52,11 +55,16 @@ def _lines(data: Row) -> Iterator[str]:
         yield "Dataplane: none, configurations are kept but not applied"
         return
     haproxy = data["haproxy"]
-    yield f"Dataplane: {_PATHS[data['mirror_path']]}, HAProxy carries the connections; Linux {data['kernel']}"
+    yield f"Dataplane: {_PATHS[data['dataplane']]}, HAProxy carries the connections; Linux {data['kernel']}"
+    if data["missing_for_bpf"] is not None:
+        yield f"BPF programs cannot copy here: {data['missing_for_bpf']}"
     servers, ports = number_of(data["mirrored_servers"], "virtual server"), number_of(data["mirrored_interfaces"], "interface")
     ways = f"{number_of(data['mirror_profiles'], 'profile')} to {number_of(data['tunnels'], 'tunnel')}"
     yield f"Mirror: {servers} and {ports} by {ways}"
     yield f"Packets are looked at on: {', '.join(data['tapped_devices']) or 'no device'}"
+    lost = ", ".join(f"{entry['packets']} on {entry['device']}" for entry in data["lost"] if entry["packets"])
+    if lost:
+        yield f"Packets that came too fast and were not seen: {lost}"
     if haproxy["pid"] is None:
         yield "HAProxy: not running"
     else:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from hsadc.cli.session import Session
 
 _STARTED = time.monotonic()
+_MIRRORS = {"bpf": "BPF mirror", "portable": "mirror without BPF"}
 
 
 def do_show_version(session: Session) -> Shown:
@@ -27,7 +28,7 @@ def do_show_version(session: Session) -> Shown:
         "kernel": platform.release(),
         "machine": platform.machine(),
         "python": platform.python_version(),
-        "dataplane": "bpf" if dataplane else "none",
+        "dataplane": dataplane.mirror_path if dataplane else "none",
         "haproxy_version": haproxy.version if haproxy else None,
         "haproxy_restarts": haproxy.restarts if haproxy else None,
         "haproxy_last_error": haproxy.last_error if haproxy else None,
@@ -44,7 +45,7 @@ def _lines(data: Row) -> Iterator[str]:
     else:
         restarts = f", restarted {data['haproxy_restarts']} times" if data["haproxy_restarts"] else ""
         error = f", last error: {data['haproxy_last_error']}" if data["haproxy_last_error"] else ""
-        yield f"Dataplane: BPF mirror, HAProxy {data['haproxy_version'] or 'not running'}{restarts}{error}"
+        yield f"Dataplane: {_MIRRORS[data['dataplane']]}, HAProxy {data['haproxy_version'] or 'not running'}{restarts}{error}"
     minutes, seconds = divmod(data["uptime_s"], 60)
     hours, minutes = divmod(minutes, 60)
     days, hours = divmod(hours, 24)

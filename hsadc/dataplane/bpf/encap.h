@@ -56,7 +56,7 @@ INLINE int send(struct __sk_buff *skb, const struct way *way)
 	u32 length = skb->len - ETH_LENGTH + way->layer2;
 
 	if (way->tunnel->kind == NONE)
-		put_tags(skb, &way->scratch->frame);
+		restore(skb, &way->scratch->frame);
 	else if (write_outer(skb, way, length, way->packets) || wrap(skb, way))
 		return DROP(way->counters, encapsulation, way->packets);
 	if (way->truncated)
@@ -264,16 +264,25 @@ INLINE int down(const struct way *way, u32 packets)
 	return DROP(way->counters, link_down, packets);
 }
 
+/* Whether the packet, as the tap has read it, is to or from the tunnel's own destination. */
+INLINE int is_of_analyzer(const struct packet *packet, const struct tunnel *tunnel)
+{
+	if (tunnel->kind == NONE || !packet->family)
+		return 0;
+	return same(&packet->source, &tunnel->destination) || same(&packet->destination, &tunnel->destination);
+}
+
 INLINE int fit(struct __sk_buff *skb, struct way *way, const struct profile *profile, struct bucket *bucket, u32 packets)
 {
 	struct frame *frame = &way->scratch->frame;
-	int analyzer, verdict;
+	int verdict;
 
 	if (way->tunnel->state != TUNNEL_UP)
 		return down(way, packets);
 	take_tags(skb, frame);
-	open_frame(skb, way->scratch, way->tunnel, &analyzer);
-	if (analyzer)
+	if (open_frame(skb, way->scratch))
+		return DROP(way->counters, encapsulation, packets);
+	if (is_of_analyzer(&way->scratch->packet, way->tunnel))
 		return DROP(way->counters, loop_guard, packets);
 	if (way->tunnel->flags & HAS_ETHERNET)
 		way->layer2 = ETH_LENGTH + VLAN_LENGTH * frame->tags;
@@ -303,6 +312,7 @@ INLINE int decide(struct __sk_buff *skb, struct way *way, struct destination_key
 	if (!key->profile) {
 		way->scratch->hash = 0;
 		way->scratch->limited = 0;
+		way->scratch->packet.family = 0;
 	}
 	if (way->scratch->limited) {
 		profile = bpf_map_lookup_elem(&profiles, &key->profile);

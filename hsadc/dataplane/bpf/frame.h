@@ -4,14 +4,18 @@
 
 #include "packet.h"
 
-/* The kernel has the outermost tag apart and the others in the packet; left on the copy it would be put on the outer frame. */
+/* The kernel has the outermost tag apart and the others in the packet; left on the copy it would be put on the outer frame. A tag
+ * that is cut off is none. */
 INLINE void take_tags(struct __sk_buff *skb, struct frame *frame)
 {
 	frame->tags = 0;
 	for (u32 i = 0; i < TAGS_MAX; i++) {
-		if (!skb->vlan_present && !is_vlan(skb->protocol))
+		u32 length = skb->len, apart = skb->vlan_present;
+		long failed;
+
+		if (!apart && !is_vlan(skb->protocol))
 			break;
-		if (skb->vlan_present) {
+		if (apart) {
 			frame->tag_protocol[i] = skb->vlan_proto;
 			frame->tag[i] = swap16(skb->vlan_tci);
 		} else {
@@ -21,14 +25,19 @@ INLINE void take_tags(struct __sk_buff *skb, struct frame *frame)
 			bpf_skb_load_bytes(skb, ETH_LENGTH, &tag, sizeof(tag));
 			frame->tag[i] = tag;
 		}
+		failed = bpf_skb_vlan_pop(skb); /* also when it is the next tag that cannot be set apart */
+		if (failed && !apart && skb->len == length)
+			break;
 		frame->tags = i + 1;
-		if (bpf_skb_vlan_pop(skb))
+		if (failed)
 			break;
 	}
 }
 
-INLINE void put_tags(struct __sk_buff *skb, const struct frame *frame)
+/* Makes the frame what it was. */
+INLINE void restore(struct __sk_buff *skb, const struct frame *frame)
 {
+	bpf_skb_store_bytes(skb, ETH_LENGTH - 2, &frame->ethertype, sizeof(frame->ethertype), 0);
 	if (frame->tags > 2)
 		bpf_skb_vlan_push(skb, frame->tag_protocol[2], swap16(frame->tag[2]));
 	if (frame->tags > 1)
@@ -55,14 +64,12 @@ INLINE long trim(struct __sk_buff *skb, u32 length)
 	return skb->len > ETH_LENGTH + length ? bpf_skb_change_tail(skb, ETH_LENGTH + length, 0) : 0;
 }
 
-INLINE u32 ipv4_of(const struct __sk_buff *skb, struct scratch *scratch, const struct tunnel *tunnel, int *analyzer)
+INLINE u32 ipv4_of(const struct __sk_buff *skb, struct frame *frame)
 {
-	struct frame *frame = &scratch->frame;
 	struct ip ip;
 
 	if (bpf_skb_load_bytes(skb, ETH_LENGTH, &ip, sizeof(ip)) || ip.version_length >> 4 != 4 || ip_length(&ip) < IP_LENGTH)
 		return 0;
-	*analyzer = is_ipv4(&tunnel->destination, ip.source) || is_ipv4(&tunnel->destination, ip.destination);
 	frame->ip_size = ip_length(&ip);
 	frame->protocol = ip.protocol;
 	frame->plain = !(ip.fragment & IP_FRAGMENT);
@@ -71,37 +78,52 @@ INLINE u32 ipv4_of(const struct __sk_buff *skb, struct scratch *scratch, const s
 	return swap16(ip.total) < frame->ip_size ? 0 : swap16(ip.total);
 }
 
-INLINE u32 ipv6_of(const struct __sk_buff *skb, struct scratch *scratch, const struct tunnel *tunnel, int *analyzer)
+INLINE u32 ipv6_of(const struct __sk_buff *skb, struct scratch *scratch)
 {
 	struct frame *frame = &scratch->frame;
 	struct ipv6 *ip = &scratch->first.ipv6;
 
 	if (bpf_skb_load_bytes(skb, ETH_LENGTH, ip, sizeof(*ip)) || (ip->version_class_label & 0xf0) != 0x60)
 		return 0;
-	*analyzer = same(&ip->source, &tunnel->destination) || same(&ip->destination, &tunnel->destination);
 	frame->ip_size = IPV6_LENGTH;
 	frame->protocol = ip->next;
 	frame->plain = 1;
 	return IPV6_LENGTH + swap16(ip->payload);
 }
 
-/* Reads the IP header of an untagged frame and cuts off what short frames are padded with. `analyzer` says whether the packet is
- * to or from the tunnel's own destination. */
-INLINE void open_frame(struct __sk_buff *skb, struct scratch *scratch, const struct tunnel *tunnel, int *analyzer)
+/* The Ethertype of a frame whose tags are taken off; one tag more than are passed over is what the frame carries. */
+INLINE long read_ethertype(struct __sk_buff *skb, struct frame *frame)
+{
+	be16 ethertype = (be16)skb->protocol;
+	long failed = 0;
+
+	if (skb->vlan_present) {
+		ethertype = (be16)skb->vlan_proto;
+		failed = pass_as_ip(skb);
+	} else if (is_length(ethertype)) {
+		failed = bpf_skb_load_bytes(skb, ETH_LENGTH - 2, &ethertype, sizeof(ethertype));
+	}
+	frame->ethertype = ethertype;
+	return failed;
+}
+
+/* Reads the IP header of an untagged frame and cuts off what short frames are padded with. */
+INLINE long open_frame(struct __sk_buff *skb, struct scratch *scratch)
 {
 	struct frame *frame = &scratch->frame;
 	u32 total = 0;
 
-	frame->ethertype = (be16)skb->protocol;
 	frame->family = 0;
 	frame->protocol = 0;
 	frame->plain = 0;
-	*analyzer = 0;
+	if (read_ethertype(skb, frame))
+		return -1;
 	if (frame->ethertype == ETH_IP)
-		total = ipv4_of(skb, scratch, tunnel, analyzer);
+		total = ipv4_of(skb, frame);
 	else if (frame->ethertype == ETH_IPV6)
-		total = ipv6_of(skb, scratch, tunnel, analyzer);
+		total = ipv6_of(skb, scratch);
 	if (!total || skb->len < ETH_LENGTH + total || (!skb->gso_size && trim(skb, total)))
-		return;
+		return 0;
 	frame->family = frame->ethertype == ETH_IP ? 4 : 6;
+	return 0;
 }

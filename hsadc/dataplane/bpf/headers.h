@@ -12,7 +12,7 @@ enum { TCP_FIN = 1, TCP_SYN = 2, TCP_RST = 4, TCP_PSH = 8, TCP_URG = 32, TCP_CWR
 /* Ethertypes and flags in network byte order on a little-endian machine (the only target). */
 static const be16 ETH_IP = 0x0008, ETH_IPV6 = 0xdd86, ETH_VLAN = 0x0081, ETH_QINQ = 0xa888;
 static const be16 IP_MORE = 0x0020, IP_FRAGMENT = 0xff3f /* more fragments, or an offset */, IP_OFFSET = 0xff1f;
-static const be16 FRAGMENT_OFFSET = 0xf8ff; /* of an IPv6 fragment header */
+static const be16 FRAGMENT_OFFSET = 0xf8ff, FRAGMENT_PLACE = 0xf9ff; /* of an IPv6 fragment header; with "more" */
 
 /* An IPv6 address, or an IPv4 one as ::ffff:a.b.c.d; compared in words. */
 struct address {
@@ -49,6 +49,8 @@ struct tcp { /* RFC 9293 */
 
 INLINE u32 ip_length(const struct ip *ip) { return (ip->version_length & 15) * 4; }
 INLINE u32 tcp_length(const struct tcp *tcp) { return (tcp->offset >> 4) * 4; }
+/* The kernel has numbers of its own (and so have some senders) for frames whose Ethertype field is a length (IEEE 802.3). */
+INLINE int is_length(be16 ethertype) { return swap16(ethertype) < 0x600; }
 INLINE int is_vlan(be16 ethertype) { return ethertype == ETH_VLAN || ethertype == ETH_QINQ; }
 
 /* A header of variable length: at most 60 bytes, the rest zero so that sums may run over all of it. */

@@ -40,109 +40,133 @@ INLINE int same(const struct address *a, const struct address *b)
 	return !((a->word[0] ^ b->word[0]) | (a->word[1] ^ b->word[1]) | (a->word[2] ^ b->word[2]) | (a->word[3] ^ b->word[3]));
 }
 
-/* The ports: of the first fragment remembered, of the later ones looked up; `part` is not zero in a fragment. */
-INLINE void read_ports(const struct __sk_buff *skb, struct scratch *scratch, int part, int first, be32 identification)
+INLINE int is_extension(u8 next) { return next == HOP_BY_HOP || next == ROUTING || next == DESTINATION || next == FRAGMENT_HEADER; }
+
+/* The ports: of the first fragment remembered, of the later ones looked up. */
+INLINE long read_ports(const struct __sk_buff *skb, struct scratch *scratch)
 {
 	struct packet *packet = &scratch->packet;
 	struct fragment_key *key = &scratch->fragment_key;
 	struct ports ports = {}, *known;
 
 	if (packet->protocol != TCP && packet->protocol != UDP)
-		return;
-	if (first && bpf_skb_load_bytes(skb, packet->transport, &ports, sizeof(ports)))
-		return;
-	if (part) {
+		return 0;
+	if (!packet->later && bpf_skb_load_bytes(skb, packet->transport, &ports, sizeof(ports)))
+		return -1;
+	if (packet->part) {
 		key->source = packet->source;
 		key->destination = packet->destination;
-		key->identification = identification;
+		key->identification = packet->identification;
 		key->protocol = packet->protocol;
-		if (first) {
-			bpf_map_update_elem(&fragments, key, &ports, 0);
-		} else {
+		if (packet->later) {
 			known = bpf_map_lookup_elem(&fragments, key);
 			if (!known)
-				return;
+				return 0;
 			ports = *known;
+		} else {
+			bpf_map_update_elem(&fragments, key, &ports, 0);
 		}
 	}
 	packet->source_port = ports.source;
 	packet->destination_port = ports.destination;
 	packet->has_ports = 1;
+	return 0;
 }
 
-INLINE void read_ipv4(const struct __sk_buff *skb, struct scratch *scratch)
+/* What the IP header says of the length counts when all of it is there. */
+INLINE void measure(const struct __sk_buff *skb, struct packet *packet, u32 total)
 {
-	struct packet *packet = &scratch->packet;
+	if (packet->offset + total <= skb->len)
+		packet->length = total;
+}
+
+INLINE void read_ipv4(const struct __sk_buff *skb, struct packet *packet)
+{
 	struct ip ip;
 
 	if (bpf_skb_load_bytes(skb, packet->offset, &ip, sizeof(ip)) || ip.version_length >> 4 != 4 || ip_length(&ip) < IP_LENGTH)
 		return;
+	packet->transport = packet->offset + ip_length(&ip);
+	if (swap16(ip.total) >= ip_length(&ip))
+		measure(skb, packet, swap16(ip.total));
+	if (packet->transport > skb->len)
+		return;
 	packet->family = 4;
 	packet->protocol = ip.protocol;
-	packet->length = swap16(ip.total);
-	packet->transport = packet->offset + ip_length(&ip);
+	packet->part = (ip.fragment & IP_FRAGMENT) != 0;
+	packet->later = (ip.fragment & IP_OFFSET) != 0;
+	packet->identification = ip.id;
 	map_address(&packet->source, ip.source);
 	map_address(&packet->destination, ip.destination);
-	read_ports(skb, scratch, ip.fragment & IP_FRAGMENT, !(ip.fragment & IP_OFFSET), ip.id);
 }
 
-INLINE void read_ipv6(const struct __sk_buff *skb, struct scratch *scratch)
+/* The extension headers of an IPv6 packet, from packet->transport on. */
+INLINE long read_extensions(const struct __sk_buff *skb, struct packet *packet)
 {
-	struct packet *packet = &scratch->packet;
+	for (int i = 0; i < EXTENSIONS_MAX && is_extension(packet->protocol) && !packet->later; i++) {
+		struct extension extension;
+
+		if (bpf_skb_load_bytes(skb, packet->transport, &extension, sizeof(extension)))
+			return -1;
+		if (packet->protocol == FRAGMENT_HEADER) {
+			packet->part = (extension.fragment & FRAGMENT_PLACE) != 0;
+			packet->later = (extension.fragment & FRAGMENT_OFFSET) != 0;
+			packet->identification = extension.identification;
+			packet->transport += FRAGMENT_LENGTH;
+		} else {
+			packet->transport += (extension.length + 1) * 8;
+		}
+		packet->protocol = extension.next;
+		FORGET();
+	}
+	return (is_extension(packet->protocol) && !packet->later) || packet->transport > skb->len ? -1 : 0;
+}
+
+INLINE void read_ipv6(const struct __sk_buff *skb, struct scratch *scratch, struct packet *packet)
+{
 	struct ipv6 *ip = &scratch->first.ipv6;
-	u32 at = packet->offset + IPV6_LENGTH;
-	be32 identification = 0;
-	int part = 0, first = 1;
-	u8 next;
 
 	if (bpf_skb_load_bytes(skb, packet->offset, ip, sizeof(*ip)) || (ip->version_class_label & 0xf0) != 0x60)
 		return;
-	next = ip->next;
-	for (int i = 0; i < EXTENSIONS_MAX; i++) {
-		struct extension extension;
-
-		if (next != HOP_BY_HOP && next != ROUTING && next != DESTINATION && next != FRAGMENT_HEADER)
-			break;
-		if (bpf_skb_load_bytes(skb, at, &extension, sizeof(extension)))
-			break;
-		if (next == FRAGMENT_HEADER) {
-			part = 1;
-			first = !(extension.fragment & FRAGMENT_OFFSET);
-			identification = extension.identification;
-			at += FRAGMENT_LENGTH;
-		} else {
-			at += (extension.length + 1) * 8;
-		}
-		next = extension.next;
-		if (!first)
-			break;
-	}
-	packet->family = 6;
-	packet->protocol = next;
-	packet->length = IPV6_LENGTH + swap16(ip->payload);
-	packet->transport = at;
+	packet->protocol = ip->next;
+	packet->transport = packet->offset + IPV6_LENGTH;
 	packet->source = ip->source;
 	packet->destination = ip->destination;
-	read_ports(skb, scratch, part, first, identification);
+	measure(skb, packet, IPV6_LENGTH + swap16(ip->payload));
+	if (!read_extensions(skb, packet))
+		packet->family = 6;
+}
+
+/* Reads the IP headers at an offset; `packet->family` stays 0 when they are cut off, or there are none. */
+INLINE void read_headers(const struct __sk_buff *skb, struct scratch *scratch, struct packet *packet, be16 ethertype, u32 offset)
+{
+	__builtin_memset(packet, 0, sizeof(*packet));
+	packet->ethertype = ethertype;
+	packet->offset = offset;
+	packet->length = skb->len - offset;
+	if (ethertype == ETH_IP)
+		read_ipv4(skb, packet);
+	else if (ethertype == ETH_IPV6)
+		read_ipv6(skb, scratch, packet);
+	FORGET();
 }
 
 /* Reads a frame, whose outermost VLAN tag the kernel may keep apart. */
 INLINE void read_packet(const struct __sk_buff *skb, struct scratch *scratch)
 {
 	struct packet *packet = &scratch->packet;
-	u32 offset = ETH_LENGTH;
+	u32 offset = ETH_LENGTH, tags = skb->vlan_present ? TAGS_MAX - 1 : TAGS_MAX;
 	be16 ethertype = skb->protocol;
 
-	for (int i = 0; i < TAGS_MAX && is_vlan(ethertype); i++, offset += VLAN_LENGTH)
+	if (is_length(ethertype))
+		bpf_skb_load_bytes(skb, ETH_LENGTH - 2, &ethertype, sizeof(ethertype));
+#pragma unroll
+	for (u32 i = 0; i < TAGS_MAX && i < tags && is_vlan(ethertype); i++, offset += VLAN_LENGTH)
 		if (bpf_skb_load_bytes(skb, offset + 2, &ethertype, sizeof(ethertype)))
 			break;
-	__builtin_memset(packet, 0, sizeof(*packet));
-	packet->ethertype = ethertype;
-	packet->offset = offset;
-	if (ethertype == ETH_IP)
-		read_ipv4(skb, scratch);
-	else if (ethertype == ETH_IPV6)
-		read_ipv6(skb, scratch);
+	read_headers(skb, scratch, packet, ethertype, offset);
+	if (packet->family && read_ports(skb, scratch))
+		packet->family = 0; /* cut off */
 }
 
 /* Length of the headers that every segment of a GSO packet repeats, from its IP header on; 0 when it is neither TCP nor UDP. */

@@ -334,6 +334,6 @@ SIZES: Mapping[str, tuple[int, int]] = {
     "series": (_INDEX.size, _PAIR.size),
     "copy_counters": (_PAIR.size, 8 * len(fields(DestinationCounters))),
     "buckets": (_PAIR.size, 16),
-    "scratches": (_INDEX.size, 816),
+    "scratches": (_INDEX.size, 872),
 }
 """Bytes of a key and of a value of each map."""

@@ -15,11 +15,13 @@ struct packet {
 	u8 protocol;
 	u8 family;    /* 4, 6, or 0: not IP, and nothing here is set but the Ethertype */
 	u8 has_ports; /* TCP or UDP, and its ports are known */
-	u8 pad;
+	u8 part;      /* of a datagram that comes in fragments */
 	be16 ethertype; /* behind VLAN tags */
 	u16 offset;     /* of the IP header */
-	u32 length;     /* of the IP packet, as its header says */
+	u32 length;     /* of the IP packet as its header says, or of what there is of it */
 	u32 transport;  /* offset of what follows the IP headers */
+	u32 later;      /* a fragment, and not the first */
+	be32 identification;
 };
 
 /* What is at the front of a copied frame, VLAN tags already taken off. */
@@ -51,6 +53,7 @@ struct scratch {
 	/* of the outer packet */
 	u32 identification;
 	u32 sequence;
+	u32 taken_by; /* within the tap: profile that has got the packet already */
 	struct frame frame;
 	struct piece piece;
 	u8 outer[160]; /* as a tunnel has it; the verifier takes a length for 127 at most */
@@ -63,7 +66,7 @@ struct scratch {
 	struct fragment_key fragment_key;
 	struct rule_key rule_key;
 	struct access_network network_key;
-	struct address quoted;
+	struct packet quoted;
 	union header first, second;
 	u8 chunk[CHUNK];
 };

@@ -26,40 +26,41 @@ INLINE int is_vxlan(be16 port)
 	return bpf_map_lookup_elem(&vxlan_ports, &key) != 0;
 }
 
-/* Whether an ICMP error quotes a packet that was encapsulated, or that an analyzer has to do with. */
+/* Whether a packet is encapsulated, or an analyzer's. */
+INLINE int is_copy(const struct packet *packet)
+{
+	if (packet->protocol == GRE_PROTOCOL || is_analyzer(&packet->source) || is_analyzer(&packet->destination))
+		return 1;
+	return packet->protocol == UDP && packet->has_ports && is_vxlan(packet->destination_port);
+}
+
+/* Whether a packet is an ICMP or ICMPv6 error (RFC 792; RFC 4443, section 2.1) that quotes a copy. */
 INLINE int quotes_copy(const struct __sk_buff *skb, struct scratch *scratch)
 {
 	const struct packet *packet = &scratch->packet;
-	u32 at = packet->transport + 8;
+	struct packet *quoted = &scratch->quoted;
+	struct ports ports;
 	u8 type;
 
-	if (bpf_skb_load_bytes(skb, packet->transport, &type, 1))
+	if (packet->protocol != (packet->family == 4 ? ICMP : ICMPV6) || packet->later ||
+	    bpf_skb_load_bytes(skb, packet->transport, &type, 1))
 		return 0;
-	if (packet->family == 4) {
-		struct ip *ip = &scratch->first.ip;
-
-		if ((type != 3 && type != 4 && type != 5 && type != 11 && type != 12) || bpf_skb_load_bytes(skb, at, ip, sizeof(*ip)))
-			return 0;
-		map_address(&scratch->quoted, ip->destination);
-		return ip->protocol == GRE_PROTOCOL || is_analyzer(&scratch->quoted);
+	if (packet->family == 4 ? type != 3 && type != 4 && type != 5 && type != 11 && type != 12 : type >= 128)
+		return 0;
+	read_headers(skb, scratch, quoted, packet->ethertype, packet->transport + 8);
+	if (!quoted->family)
+		return 0;
+	if (!quoted->later && !bpf_skb_load_bytes(skb, quoted->transport, &ports, sizeof(ports))) {
+		quoted->destination_port = ports.destination;
+		quoted->has_ports = 1;
 	}
-	if (type >= 128 || bpf_skb_load_bytes(skb, at, &scratch->first.ipv6, sizeof(struct ipv6)))
-		return 0;
-	return scratch->first.ipv6.next == GRE_PROTOCOL || is_analyzer(&scratch->first.ipv6.destination);
+	return is_copy(quoted);
 }
 
 /* What a mirrored interface must not copy, lest copies of copies go round. */
 INLINE int may_loop(const struct __sk_buff *skb, struct scratch *scratch)
 {
-	const struct packet *packet = &scratch->packet;
-
-	if (!packet->family)
-		return 0;
-	if (packet->protocol == GRE_PROTOCOL || is_analyzer(&packet->source) || is_analyzer(&packet->destination))
-		return 1;
-	if (packet->protocol == UDP && packet->has_ports)
-		return is_vxlan(packet->destination_port);
-	return packet->protocol == (packet->family == 4 ? ICMP : ICMPV6) && quotes_copy(skb, scratch);
+	return scratch->packet.family && (is_copy(&scratch->packet) || quotes_copy(skb, scratch));
 }
 
 /* The place of the destination that gets the flow, of those that are up, goes to scratch->chosen. */
@@ -155,6 +156,9 @@ INLINE void mirror(struct __sk_buff *skb, struct scratch *scratch, const struct 
 	}
 	COUNT(counters, matched_packets, packets);
 	COUNT(counters, matched_bytes, bytes_of(skb, packet, packets));
+	if (scratch->taken_by == source->profile)
+		return; /* one copy is enough */
+	scratch->taken_by = source->profile;
 	distribute(skb, scratch, source->profile, profile, counters, packets, hash);
 }
 
@@ -203,8 +207,9 @@ INLINE int tap(struct __sk_buff *skb, u32 port_direction)
 	read_packet(skb, scratch);
 	FORGET();
 	match(scratch);
+	scratch->taken_by = 0;
 	scratch->port.profile = 0;
-	if (port && port->profile != scratch->rule.profile) /* one copy is enough */
+	if (port)
 		scratch->port = *port;
 	FORGET();
 #pragma unroll

@@ -31,6 +31,8 @@ T = TypeVar("T")
 
 _PART = 64
 """So many packets are dealt with before somebody else gets a turn, and are sent together."""
+_PAUSE_S = 0.1
+"""After an error that nobody thought of, so that one that stays does not take all the CPU."""
 
 
 class Outgoing(Protocol):
@@ -52,6 +54,10 @@ class Core(Protocol):
 
     def process(self, frame: bytes, device: str, received: bool, now_ns: int) -> Sequence[Outgoing]:
         """Mirror a packet."""
+        ...
+
+    def wants(self, frame: bytes, device: str, received: bool) -> bool:
+        """Whether `process` would count any frame of this packet, which may be a large segment; counts nothing."""
         ...
 
     def unsent(self, outgoing: Any, reason: str) -> None:
@@ -239,12 +245,19 @@ class Copier:
 
     def _run(self) -> None:
         while not self._stopping:
-            for fd, event in self._epoll.poll():
-                if fd == self._wake:
-                    os.eventfd_read(self._wake)
-                    self._run_errands()
-                elif (tap := self._taps.get(fd)) is not None:
-                    self._serve(tap, event)
+            try:
+                self._wait_and_serve()
+            except Exception:
+                _log.exception("the mirror goes on after an error")
+                time.sleep(_PAUSE_S)
+
+    def _wait_and_serve(self) -> None:
+        for fd, event in self._epoll.poll():
+            if fd == self._wake:
+                os.eventfd_read(self._wake)
+                self._run_errands()
+            elif (tap := self._taps.get(fd)) is not None:
+                self._serve(tap, event)
 
     def _run_errands(self) -> None:
         while not self._errands.empty():
@@ -265,12 +278,17 @@ class Copier:
         # The core's clock must not jump, the kernel's time of day may: both are looked at while the packets are fresh.
         skew_ns = time.monotonic_ns() - time.time_ns()
         waiting: dict[str, list[Outgoing]] = defaultdict(list)
-        process, device = self.core().process, tap.device
+        core, device = self.core(), tap.device
+        process = core.process
         for packet in packets:
             try:
-                found = frames(packet) if packet.offload or packet.tag else (packet.frame,)
-                if not found:
-                    tap.lose(1)
+                found: Sequence[bytes] = (packet.frame,)
+                if packet.offload or packet.tag:
+                    if not core.wants(packet.frame, device, packet.received):
+                        continue  # to cut it would cost more than all else
+                    found = frames(packet)
+                    if not found:
+                        tap.lose(1)
                 for frame in found:
                     for outgoing in process(frame, device, packet.received, packet.time_ns + skew_ns):
                         waiting[outgoing.interface].append(outgoing)

@@ -197,7 +197,9 @@ def read_ports(data: bytes, start: int) -> tuple[int, int] | None:
 def quoted(packet: Packet) -> tuple[Header, tuple[int, int] | None] | None:
     """Header and ports of the packet that an ICMP or ICMPv6 error quotes; None when this is no such error."""
     header = packet.header
-    if header is None or header.offset or header.protocol not in (ICMP, ICMPV6) or len(packet.frame) <= header.start:
+    if header is None or header.offset or len(packet.frame) <= header.start:
+        return None
+    if header.protocol != (ICMP if packet.ethertype == IPV4 else ICMPV6):
         return None
     kind = packet.frame[header.start]
     is_error = kind in _ICMP_ERRORS if header.protocol == ICMP else kind < _ICMPV6_INFORMATIONAL

@@ -149,7 +149,8 @@ class FastMirror:
 
     def _rule_sources(self, found: Integers) -> Iterator[tuple[Plan, Flags]]:
         its = self._rule_plans[found]
-        for index in np.unique(its[its >= 0]).tolist():
+        numbers = np.bincount(its + 1, minlength=len(self._plans) + 1)[1:]
+        for index in np.flatnonzero(numbers).tolist():
             yield self._plans[index], its == index
 
     def _emissions(self, columns: Columns, found: Integers, forward: Flags, received: Flags, fast: Flags) -> list[_Emission]:

@@ -9,6 +9,7 @@ from ipaddress import IPv4Address
 import pytest
 from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Ether
+from scapy.packet import Raw
 from scapy.utils import RawPcapNgReader
 
 from hsadc.cli import capture
@@ -235,7 +236,7 @@ def test_an_error_on_the_way_keeps_what_was_printed(session, served, monkeypatch
 def test_ports_of_vxlan_tunnels_are_known(session, served):
     configure(served, 'tunnel vxlan "v"\n  vni 5\n  destination 10.9.0.3\n  port 8472\nexit')
     assert IPv4Address("10.9.0.3") == served.running.vxlan_tunnel["v"].destination
-    frame = bytes(ETHER / IP(src="10.0.0.7", dst="10.0.0.1") / UDP(sport=1, dport=8472)) + b"\x08\0\0\0\0\0\x05\0"
+    frame = bytes(ETHER / IP(src="10.0.0.7", dst="10.0.0.1") / UDP(sport=1, dport=8472) / Raw(b"\x08\0\0\0\0\0\x05\0"))
     served.dataplane.traffic = [[Packet(TIME_NS, False, frame, len(frame))]]
     lines, _ = watched(session, "capture interface ethernet0/0 count 1")
     assert lines[1].endswith("> 10.0.0.1:8472 VXLAN vni 5 | cut off")

@@ -314,5 +314,13 @@ class TestColumns:
         assert lines[0].startswith("Dataplane: BPF programs in the kernel copy packets")
         assert lines[1] == "Mirror: 3 virtual servers and 1 interface by 4 profiles to 4 tunnels"
         assert lines[2] == "Packets are looked at on: eth0, eth1, eth2"
+
+    def test_a_machine_without_bpf(self, mirroring):
         mirroring.dataplane.mirror_path = "portable"
-        assert show(mirroring, "dataplane")[0].startswith("Dataplane: hsadc itself copies packets, for want of BPF")
+        mirroring.dataplane.abilities = replace(mirroring.dataplane.abilities, bpf_map="this kernel has no bpf system call")
+        lines = show(mirroring, "dataplane")
+        assert lines[0].startswith("Dataplane: hsadc itself copies packets, without BPF")
+        assert lines[1] == "BPF programs cannot copy here: this kernel has no bpf system call"
+        assert "Packets that came too fast and were not seen: 3 on eth0" in lines
+        assert data(mirroring, "dataplane")["abilities"]["ifb"] == "yes"
+        assert show(mirroring, "version")[2].startswith("Dataplane: mirror without BPF, HAProxy 2.8.25")

@@ -13,6 +13,7 @@ from hsadc.config.change import Change
 from hsadc.config.commit import Device as Adc
 from hsadc.config.commit import MakeChange
 from hsadc.config.lock import Author
+from hsadc.dataplane.ability import YES, Abilities
 from hsadc.dataplane.capture import Packet
 from hsadc.dataplane.haproxy_statistics import Counters, VirtualServerStatistics
 from hsadc.dataplane.haproxy_supervisor import HaproxyState
@@ -157,6 +158,10 @@ class MemoryDataplane:
         return self._intent
 
     mirror_path = "bpf"
+    abilities = Abilities("6.18", *(YES for _ in fields(Abilities)[1:]))
+
+    def capture_lost(self) -> dict[str, int]:
+        return {} if self.mirror_path == "bpf" else {"eth0": 3, "eth1": 0}
 
     def network(self) -> tuple[tuple[Link, ...], tuple[Address, ...], tuple[Route, ...]]:
         indices = {d.name: n for n, d in enumerate(self.machine.devices, 2)}

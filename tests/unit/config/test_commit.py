@@ -46,7 +46,7 @@ def test_the_dataplane_in_memory_has_the_interface_of_the_real_one():
     for name, real in vars(Dataplane).items():
         if not name.startswith("_"):
             ours = getattr(MemoryDataplane, name)
-            assert type(ours) is type(real), name
+            assert isinstance(real, property) or type(ours) is type(real), name
             if callable(real):
                 assert list(inspect.signature(ours).parameters) == list(inspect.signature(real).parameters), name
 
@@ -60,7 +60,10 @@ def test_a_commit_puts_in_force(device, plane):
         "addresses": 3,
         "routes": 1,
         "tunnels": 1,
+        "access_lists": 0,
+        "profiles": 1,
         "rules": 1,
+        "port_mirrors": 0,
         "taps": 2,
         "haproxy": 1,
     }

@@ -150,7 +150,7 @@ def test_an_error_says_what_was_expected():
     assert caught.value.expected == ("A.B.C.D", "X:X::X:X", "interface")
     with pytest.raises(IncompleteCommand) as caught:
         match(grammar.roots["exec"], "show tunnel")
-    assert caught.value.expected == ("gre",)
+    assert caught.value.expected == ("erspan", "gre", "vxlan")
 
 
 def test_of_several_modes_the_error_that_got_furthest_is_shown():

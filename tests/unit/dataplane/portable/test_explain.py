@@ -123,7 +123,7 @@ class TestFates:
 
     def test_what_does_not_fit_by_policy(self):
         assert fate() == Fate("sent", 2, split=True, largest_bytes=40 + 730 + 24)
-        assert fate("fragment") == Fate("sent", 2, fragmented=True, largest_bytes=1396)
+        assert fate("fragment") == Fate("sent", 2, fragmented=True, largest_bytes=20 + 752)
         assert fate("truncate") == Fate("sent", 1, truncated=True, largest_bytes=1400)
         assert fate("drop") == Fate("oversize")
         assert fate(flow=FLOW._replace(protocol=UDP)) == Fate("oversize")

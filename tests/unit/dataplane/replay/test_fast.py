@@ -74,13 +74,13 @@ def check(intents, packets, cut=None):
 random = st.randoms(use_true_random=True)
 
 
-@settings(max_examples=EXAMPLES)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(random)
 def test_the_fast_path_gives_what_the_core_gives(r):
     check(mirrors(r), traffic(r), r.choice([None, r.randint(0, 20)]))
 
 
-@settings(max_examples=EXAMPLES)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(random)
 def test_plain_packets_alone(r):
     intents = mirrors(r)
