@@ -54,7 +54,7 @@ class Mirror:
         self._objects = Objects(Netlink())
         self.access_lists = AccessListDriver(self._objects)
         self.profiles = ProfileDriver(self._objects)
-        self.tunnels = TunnelDriver(self._objects, self.profiles.adapt)
+        self.tunnels = TunnelDriver(self._objects)
         self.rules = RuleDriver(self._objects)
         self.port_mirrors = PortMirrorDriver(self._objects)
         self.taps = TapDriver(self._objects)

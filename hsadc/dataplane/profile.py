@@ -2,16 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from hsadc.dataplane.bpf.loader import Objects
 from hsadc.dataplane.bpf.records import Profile, Tunnel, decode_index, decode_pair, encode_index, encode_pair
+from hsadc.dataplane.bpf.syscall import Map
 from hsadc.dataplane.helper_device import bridge_name, helpers, make_bridge
 from hsadc.dataplane.next_hop import State
-from hsadc.dataplane.tunnel import needs_bridge
 from hsadc.errors import ApplyError
-from hsadc.intent.mirror import ProfileIntent
+from hsadc.intent.mirror import ProfileIntent, TunnelIntent
+
+
+def needs_bridge(tunnel: TunnelIntent) -> bool:
+    """Whether the tunnel deals with packets one by one, as they are on the wire."""
+    return tunnel.encapsulation.numbered or tunnel.encapsulation.checksum or tunnel.oversize in ("fragment", "truncate")
+
+
+def needs_hash(maps: Mapping[str, Map], intent: ProfileIntent, helpers: Iterable[int]) -> bool:
+    """Whether anything depends on a packet's flow: which packets are copied, where to, or the source port of VXLAN."""
+    if intent.sample_flows > 1 or intent.distribute == "flow-hash":
+        return True
+    return any((t := _tunnel(maps, helper)) and t.encapsulation.kind == "vxlan" for helper in helpers)
+
+
+def lead_copies(objects: Objects, interface: str, exact: bool, hashed: bool = False) -> None:
+    """Make all profiles hand their copies for a tunnel to the device that it needs, each between one packet and the next.
+
+    Args:
+        objects: the open maps; its lock is held.
+        interface: the tunnel's, whose helper device exists.
+        exact: whether the tunnel deals with packets one by one.
+        hashed: whether it needs the flow's hash, although its record does not say so yet.
+    """
+    maps, helper = objects.maps, helpers(objects.netlink)[interface]
+    for number, profile in list(profiles(maps)):
+        if helper in profile.helpers:
+            device = make_bridge(objects.netlink, interface) if exact or profile.intent.exact else helper
+            devices = (device if h == helper else d for h, d in zip(profile.helpers, profile.devices, strict=True))
+            hash_needed = hashed or needs_hash(maps, profile.intent, profile.helpers)
+            new = replace(profile, devices=tuple(devices), needs_hash=hash_needed)
+            maps["profiles"].set(encode_index(number), new.encode())
+
+
+def profiles(maps: Mapping[str, Map]) -> Iterator[tuple[int, Profile]]:
+    """The profiles in the map by number; none while no map is open."""
+    for key, value in maps["profiles"].items() if maps else ():
+        number = decode_index(key)
+        yield number, Profile.decode(number, value)
+
+
+def _tunnel(maps: Mapping[str, Map], helper: int) -> Tunnel | None:
+    value = maps["tunnels"].get(encode_index(helper))
+    return None if value is None else Tunnel.decode(value)
 
 
 class ProfileDriver:
@@ -29,7 +72,7 @@ class ProfileDriver:
                 return {}
             interfaces = {ifindex: name for name, ifindex in helpers(self._objects.netlink).items()}
             found: dict[Hashable, ProfileIntent] = {}
-            for number, profile in self._profiles():
+            for number, profile in profiles(self._objects.maps):
                 names = tuple(interfaces.get(i, "") for i in profile.helpers)
                 intent = replace(profile.intent, destinations=names)
                 right = number not in wanted or self._is_right(profile, intent)
@@ -60,22 +103,9 @@ class ProfileDriver:
     def refresh(self) -> None:
         """Tell the profiles which of their destinations are up."""
         with self._objects.lock:
-            for number, profile in self._profiles() if self._objects.maps else ():
+            for number, profile in profiles(self._objects.maps):
                 if (live := self._live(profile.helpers)) != profile.live:
                     self._objects.maps["profiles"].set(encode_index(number), replace(profile, live=live).encode())
-
-    def adapt(self, helper: int) -> None:
-        """A tunnel is another now, by its helper device: profiles hand copies to the device that it needs, with what it needs."""
-        with self._objects.lock:
-            names = {ifindex: name for name, ifindex in helpers(self._objects.netlink).items()}
-            for _, profile in list(self._profiles()):
-                if helper in profile.helpers and all(i in names for i in profile.helpers):
-                    self._put(replace(profile.intent, destinations=tuple(names[i] for i in profile.helpers)))
-
-    def _profiles(self) -> Iterator[tuple[int, Profile]]:
-        for key, value in self._objects.maps["profiles"].items():
-            number = decode_index(key)
-            yield number, Profile.decode(number, value)
 
     def _put(self, new: ProfileIntent) -> None:
         """Counters and buckets first: without them nothing is sent."""
@@ -96,9 +126,7 @@ class ProfileDriver:
             raise ApplyError(f"mirror to {missing[0]}", "its helper device does not exist")
         indices = tuple(present[name] for name in intent.destinations)
         devices = tuple(self._device(intent, name, present[name]) for name in intent.destinations)
-        hashed = intent.sample_flows > 1 or intent.distribute == "flow-hash"
-        vxlan = any((t := self._tunnel(i)) and t.encapsulation.kind == "vxlan" for i in indices)
-        return Profile(intent, indices, devices, self._live(indices), hashed or vxlan)
+        return Profile(intent, indices, devices, self._live(indices), needs_hash(self._objects.maps, intent, indices))
 
     def _device(self, intent: ProfileIntent, interface: str, helper: int) -> int:
         """Where copies are handed to."""
@@ -111,7 +139,7 @@ class ProfileDriver:
         netlink = self._objects.netlink
         for interface, helper, device in zip(intent.destinations, profile.helpers, profile.devices, strict=True):
             tunnel = self._tunnel(helper)
-            if tunnel is None:
+            if tunnel is None or not interface:
                 return False
             exact = intent.exact or needs_bridge(tunnel.intent(interface))
             link = netlink.find_link(bridge_name(interface)) if exact else None
@@ -122,8 +150,7 @@ class ProfileDriver:
         return True
 
     def _tunnel(self, helper: int) -> Tunnel | None:
-        value = self._objects.maps["tunnels"].get(encode_index(helper))
-        return None if value is None else Tunnel.decode(value)
+        return _tunnel(self._objects.maps, helper)
 
     def _live(self, indices: tuple[int, ...]) -> tuple[bool, ...]:
         return tuple((t := self._tunnel(i)) is not None and t.state is State.UP for i in indices)

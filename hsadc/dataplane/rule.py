@@ -25,7 +25,8 @@ def ids_in_use(maps: Mapping[str, Map]) -> set[bytes]:
 def forget_counters(maps: Mapping[str, Map]) -> None:
     """Remove the counters of ids that nothing has (any more).
 
-    Before a transaction and not with the source: a virtual server that moves has two rules for a moment, and both count under its id.
+    Before a transaction and not with the source: a virtual server that moves has two rules for a moment, and both count under
+    its id.
     """
     for key in set(maps["source_counters"].keys()) - ids_in_use(maps):
         maps["source_counters"].delete(key)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address
 
@@ -22,6 +22,7 @@ from hsadc.dataplane.bpf.records import (
 from hsadc.dataplane.helper_device import helpers, make_bridge, make_helper, remove
 from hsadc.dataplane.netlink import Netlink
 from hsadc.dataplane.next_hop import State
+from hsadc.dataplane.profile import lead_copies, needs_bridge
 from hsadc.dataplane.tunnel_history import Past, TunnelHistory
 from hsadc.errors import ApplyError
 from hsadc.intent.mirror import TunnelIntent
@@ -83,10 +84,8 @@ class TunnelDriver:
 
     kind = "tunnel"
 
-    def __init__(self, objects: Objects, changed: Callable[[int], None]) -> None:
-        """`changed` is called with the index of the helper device when a tunnel has become another."""
+    def __init__(self, objects: Objects) -> None:
         self._objects = objects
-        self._changed = changed
         self._verify_at = 0.0
         self._history = TunnelHistory()
 
@@ -137,8 +136,11 @@ class TunnelDriver:
             ifindex = helpers(netlink).get(old.interface)
             if ifindex is None:
                 raise ApplyError(f"change {old.interface}", "its helper device does not exist")
+            # What either of them needs of copies is theirs before the first one is dealt with in the new way.
+            exact = needs_bridge(old) or needs_bridge(new)
+            lead_copies(self._objects, new.interface, exact, hashed=new.encapsulation.kind == "vxlan")
             self._put(ifindex, new, netlink)
-            self._changed(ifindex)
+            lead_copies(self._objects, new.interface, needs_bridge(new))
             self._forget_others(netlink)
 
     def delete(self, old: TunnelIntent) -> None:
@@ -240,11 +242,6 @@ class TunnelDriver:
         for name, wanted in (("analyzers", analyzers), ("vxlan_ports", ports if encapsulations else set())):
             for key in set(maps[name].keys()) - wanted:
                 maps[name].delete(key)
-
-
-def needs_bridge(tunnel: TunnelIntent) -> bool:
-    """Whether the tunnel deals with packets one by one, as they are on the wire."""
-    return tunnel.encapsulation.numbered or tunnel.encapsulation.checksum or tunnel.oversize in ("fragment", "truncate")
 
 
 def _packed(mac: str) -> bytes:

@@ -155,12 +155,13 @@ INLINE void read_headers(const struct __sk_buff *skb, struct scratch *scratch, s
 INLINE void read_packet(const struct __sk_buff *skb, struct scratch *scratch)
 {
 	struct packet *packet = &scratch->packet;
-	u32 offset = ETH_LENGTH;
+	u32 offset = ETH_LENGTH, tags = skb->vlan_present ? TAGS_MAX - 1 : TAGS_MAX;
 	be16 ethertype = skb->protocol;
 
 	if (is_length(ethertype))
 		bpf_skb_load_bytes(skb, ETH_LENGTH - 2, &ethertype, sizeof(ethertype));
-	for (int i = skb->vlan_present ? 1 : 0; i < TAGS_MAX && is_vlan(ethertype); i++, offset += VLAN_LENGTH)
+#pragma unroll
+	for (u32 i = 0; i < TAGS_MAX && i < tags && is_vlan(ethertype); i++, offset += VLAN_LENGTH)
 		if (bpf_skb_load_bytes(skb, offset + 2, &ethertype, sizeof(ethertype)))
 			break;
 	read_headers(skb, scratch, packet, ethertype, offset);
