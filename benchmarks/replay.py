@@ -2,9 +2,9 @@
 
     python benchmarks/replay.py
 
-Files of 200,000 packets of 64, 512 and 1400 bytes, and one of 1 GB; each run is a process of its own from its start to its end, and the
-best of three (the large file: one run). The ratio is to tcprewrite in the same run, which changes a field of each packet. editcap copies
-the file. Scapy and dpkt put GRE in front of each packet, in a loop that does nothing else: no rules, no counters.
+Files of 200,000 packets of 64, 512 and 1400 bytes, and one of 1 GB; each run is a process of its own from its start to its end,
+and the best of three (the large file: one run). The ratio is to tcprewrite in the same run, which changes a field of each packet.
+editcap copies the file. Scapy and dpkt put GRE in front of each packet, in a loop that does nothing else: no rules, no counters.
 """
 
 from __future__ import annotations

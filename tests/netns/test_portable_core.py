@@ -5,12 +5,12 @@ from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
 
 import pytest
-from hsadc.wire.reassembly import Reassembler
-from hsadc.wire.receive import decapsulate
 from scapy.layers.inet import IP
 
 from hsadc.dataplane.portable.mirror import PortableMirror
 from hsadc.intent.mirror import PortMirrorIntent, ProfileIntent, RuleIntent, TapIntent, TunnelIntent
+from hsadc.wire.reassembly import Reassembler
+from hsadc.wire.receive import decapsulate
 from tests.netns.mirror_net import CLIENT, PORT, SERVER, Mirrored, Net, capture, transfer, until
 from tests.netns.portable_net import GRE, RULE, TUNNEL, settled
 from tests.netns.test_portable import offloads, recomputed, udp
