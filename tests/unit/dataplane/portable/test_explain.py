@@ -51,6 +51,13 @@ class TestSources:
         assert judged(flow=FLOW.reverse) == [Judgement(7, "matched", 9, ALL.destinations, "backward")]
         assert judge(intents(), {}, Passing(frame(FLOW)))[0] == judge(intents(), {}, Passing(frame(FLOW.reverse)))[0]
 
+    def test_the_mirror_wants_what_a_source_takes(self):
+        core = MirrorCore(intents(replace(ALL, direction="backward"), ports=(PORT,)))
+        assert core.wants(frame(FLOW), "eth0", True)  # it is counted, as filtered
+        assert core.wants(frame(FLOW._replace(destination_port=81)), "eth1", True)
+        assert not core.wants(frame(FLOW._replace(destination_port=81)), "eth0", True)
+        assert core.counters().sources[RULE.id].seen == 0
+
     def test_none_takes_it(self):
         assert judged(flow=FLOW._replace(destination_port=81)) == []
         assert judged(flow=FLOW._replace(protocol=UDP)) == []
