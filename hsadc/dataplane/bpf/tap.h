@@ -136,7 +136,7 @@ INLINE void mirror_from(struct __sk_buff *skb, struct scratch *scratch, const st
 		COUNT(counters, sampled_out, packets);
 		return;
 	}
-	bytes = skb->gso_size || !packet->family ? skb->len - packet->offset : packet->length;
+	bytes = skb->gso_size ? skb->len - packet->offset : packet->length;
 	if (packets > 1)
 		bytes += (packets - 1) * headers_length(skb, packet->offset, packet->transport, packet->protocol);
 	COUNT(counters, matched_packets, packets);
