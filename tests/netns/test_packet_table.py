@@ -59,6 +59,12 @@ def can_run(frame):
     return 14 + HEADERS.get(frame[12:14], 1) <= len(frame) < RUN_BYTES_MAX
 
 
+def test_a_tunnel_that_becomes_another_takes_its_profile_along(device):
+    by_name = {c.name: c for c in CASES}
+    for name in ("GRE ip options none over IPv4", "VXLAN over IPv4", "frames as they are", "GRE ip options sc over IPv4"):
+        device.judge(by_name[name], lambda frames, _: device.net.run(frames))
+
+
 def can_pass(frame):
     """The kernel drops what it receives with a tag that is cut off, before anybody sees it."""
     return frame[12:14] not in (b"\x81\0", b"\x88\xa8") or len(frame) >= 20
