@@ -1,7 +1,6 @@
 """What a line of the packet table is: a configuration, packets that pass a device, and what must come of them.
 
-Outer packets are built with Scapy's layers, and the flow hash is computed here once more: nothing of hsadc that makes bytes is
-used.
+Outer packets are built with Scapy's layers, and the flow hash is computed here once more: no code of hsadc makes bytes.
 
     client --- front [ADC] back --- (10.2.0.1, fd00:2::1) --- analyzers 10.3.0.2 ..., fd00:3::2 ...
 """

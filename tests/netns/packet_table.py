@@ -223,6 +223,8 @@ OTHER_SHAPES = {
     "IPv6 in the Ethertype of IPv4": eth(type=0x0800) / IPv6(**TO6) / tcp(40),
     "IPv4 in the Ethertype of IPv6": eth(type=0x86DD) / IP(**TO) / tcp(40),
     "bytes of a packet in another protocol": eth(type=0x88B5) / IP(**TO) / tcp(40),
+    "a tag cut off": eth(type=0x8100) / Raw(b"\x00\x05\x08"),
+    "the second tag cut off": eth() / Dot1AD(vlan=5, type=0x8100) / Raw(b"\x00\x05\x08"),
     "four tags": eth() / Dot1Q(vlan=1) / Dot1Q(vlan=2) / Dot1Q(vlan=3) / Dot1Q(vlan=4, type=0x0800) / IP(**TO) / tcp(3),
 }
 
@@ -250,7 +252,7 @@ def without_tags(packet):
     """What stands behind the Ethernet header and at most three VLAN tags."""
     rest, at = raw(packet), 14
     for _ in range(3):
-        at += 4 * (rest[at - 2 : at] in (b"\x81\x00", b"\x88\xa8"))
+        at += 4 * (rest[at - 2 : at] in (b"\x81\x00", b"\x88\xa8") and len(rest) >= at + 4)
     return rest[at:]
 
 

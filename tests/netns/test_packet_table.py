@@ -59,11 +59,27 @@ def can_run(frame):
     return 14 + HEADERS.get(frame[12:14], 1) <= len(frame) < RUN_BYTES_MAX
 
 
-@pytest.mark.parametrize("case", [c for c in CASES if all(can_run(f) for f, _ in c.frames)], ids=str)
+def test_a_tunnel_that_becomes_another_takes_its_profile_along(device):
+    by_name = {c.name: c for c in CASES}
+    for name in ("GRE ip options none over IPv4", "VXLAN over IPv4", "frames as they are", "GRE ip options sc over IPv4"):
+        device.judge(by_name[name], lambda frames, _: device.net.run(frames))
+
+
+def can_pass(frame):
+    """The kernel drops what it receives with a tag that is cut off, before anybody sees it."""
+    return frame[12:14] not in (b"\x81\0", b"\x88\xa8") or len(frame) >= 20
+
+
+def is_seen(setup, frame):
+    """Whether what becomes of a frame can be captured."""
+    return can_run(frame) and (setup.intents.tunnels[0].encapsulation.kind != "none" or can_pass(frame))
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if all(is_seen(c.setup, f) for f, _ in c.frames)], ids=str)
 def test_the_programs_do_as_the_pure_mirror(device, case):
     device.judge(case, lambda frames, _: device.net.run(frames))
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize("case", [c for c in CASES if all(can_pass(f) for f, _ in c.frames)], ids=str)
 def test_live_traffic_is_mirrored_as_by_the_pure_mirror(device, case):
     device.judge(case, device.net.send)

@@ -161,9 +161,13 @@ INLINE void read_packet(const struct __sk_buff *skb, struct scratch *scratch)
 	if (is_length(ethertype))
 		bpf_skb_load_bytes(skb, ETH_LENGTH - 2, &ethertype, sizeof(ethertype));
 #pragma unroll
-	for (u32 i = 0; i < TAGS_MAX && i < tags && is_vlan(ethertype); i++, offset += VLAN_LENGTH)
-		if (bpf_skb_load_bytes(skb, offset + 2, &ethertype, sizeof(ethertype)))
+	for (u32 i = 0; i < TAGS_MAX && i < tags && is_vlan(ethertype); i++, offset += VLAN_LENGTH) {
+		be16 following;
+
+		if (bpf_skb_load_bytes(skb, offset + 2, &following, sizeof(following)))
 			break;
+		ethertype = following;
+	}
 	read_headers(skb, scratch, packet, ethertype, offset);
 	if (packet->family && read_ports(skb, scratch))
 		packet->family = 0; /* cut off */

@@ -119,7 +119,7 @@ INLINE void distribute(struct __sk_buff *skb, struct scratch *scratch, u32 numbe
 /* Bytes of the IP packets that the packet stands for. */
 INLINE u32 bytes_of(const struct __sk_buff *skb, const struct packet *packet, u32 packets)
 {
-	u32 bytes = skb->gso_size || !packet->family ? skb->len - packet->offset : packet->length;
+	u32 bytes = skb->gso_size ? skb->len - packet->offset : packet->length;
 
 	if (packets > 1)
 		bytes += (packets - 1) * headers_length(skb, packet->offset, packet->transport, packet->protocol);

@@ -22,7 +22,7 @@ def mirrored(case, now_ns=NOW_NS):
 
 def without_time(packet):
     """An outer packet whose ERSPAN III timestamp is zero; its offset follows from the family."""
-    at = {4: 20, 6: 40}.get(packet[0] >> 4, 0)
+    at = {4: 20, 6: 48 if packet[6] == 44 else 40}.get(packet[0] >> 4, 0)
     if packet[at : at + 4] == b"\x10\0\x22\xeb":
         return packet[: at + 12] + bytes(4) + packet[at + 16 :]
     return packet
