@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from hsadc.dataplane.mirror_counters import MirrorCounters
-from hsadc.dataplane.portable.packet import read
+from hsadc.dataplane.portable.packet import Packet, read
 from hsadc.dataplane.portable.selection import MATCHED, Decision, Intents, Selection
 from hsadc.dataplane.portable.sending import UP, Outgoing, Sender, Tunnel, TunnelStatus
 from hsadc.dataplane.portable.state import DestinationMemory, DestinationTally, MirrorState, SourceTally, TunnelMemory
@@ -70,13 +70,7 @@ class MirrorCore:
             What is to be sent, in order. It is counted as sent already.
         """
         packet = read(frame, self.state.fragments)
-        key = self._selection.key(packet, device, received)
-        decision = self._decisions.get(key)
-        if decision is None:
-            decision = self._selection.decide(packet, device, received)
-            if len(self._decisions) >= _DECISIONS_KEPT:
-                self._decisions.clear()
-            self._decisions[key] = decision
+        decision = self._decide(packet, device, received)
         sent: list[Outgoing] = []
         for source, outcome, profile, destinations in decision.steps:
             tally = self.state.sources[source]
@@ -90,6 +84,20 @@ class MirrorCore:
             for name in destinations:
                 sent += self._senders[profile, name].send(packet, decision.flow_hash, now_ns)
         return sent
+
+    def wants(self, frame: bytes, device: str, received: bool) -> bool:
+        """Whether `process` would count any frame of this packet, which may be a large segment; counts nothing."""
+        return bool(self._decide(read(frame, self.state.fragments), device, received).steps)
+
+    def _decide(self, packet: Packet, device: str, received: bool) -> Decision:
+        key = self._selection.key(packet, device, received)
+        decision = self._decisions.get(key)
+        if decision is None:
+            decision = self._selection.decide(packet, device, received)
+            if len(self._decisions) >= _DECISIONS_KEPT:
+                self._decisions.clear()
+            self._decisions[key] = decision
+        return decision
 
     def probe(self, interface: str, frame: bytes, now_ns: int) -> tuple[list[Outgoing], DestinationTally]:
         """What sends a frame by a tunnel's interface as a copy that no source and no profile has made, and where it is counted.
