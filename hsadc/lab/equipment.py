@@ -52,8 +52,16 @@ class Servers:
         return self._runtime.files / f"{name}.json"
 
 
-def start_device(runtime: Runtime, interrupt: Interrupt) -> Process:
+def start_device(
+    runtime: Runtime, interrupt: Interrupt, *, options: Sequence[str] = (), launcher: Sequence[str] = ()
+) -> Process:
     """Start hsadc in the ADC's namespace and wait until it takes commands; whoever calls stops it.
+
+    Args:
+        runtime: the lab's files.
+        interrupt: what ends the wait.
+        options: of `hsadc daemon`, in addition to those that the lab needs.
+        launcher: a command and its arguments that runs another one, such as `setpriv`.
 
     Raises:
         ApplyError: it does not come up.
@@ -62,7 +70,7 @@ def start_device(runtime: Runtime, interrupt: Interrupt) -> Process:
     startup = runtime.state / "startup.cfg"
     if not startup.exists():  # a copy: who tries `save` in the lab must not change the sample
         startup.write_text(sample("article.cfg").read_text("utf-8"), "utf-8")
-    command = [*_PYTHON, "hsadc", "daemon", "--state-dir", str(runtime.state), "--ssh", _SSH]
+    command = [*launcher, *_PYTHON, "hsadc", "daemon", "--state-dir", str(runtime.state), "--ssh", _SSH, *options]
     device = Process("hsadc daemon", command, log=runtime.files / "daemon.log", namespace=namespace_of(runtime.prefix, "adc"))
     try:
         device.expect(lambda: _accepts(runtime.control_socket), interrupt)

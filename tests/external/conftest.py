@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -71,10 +71,15 @@ def kept_device(tmp_path) -> Iterator[KeptDevice]:
 
 
 class Lab:
-    """The article's network with the real servers and hsadc running."""
+    """The article's network with the real servers and hsadc running.
 
-    def __init__(self, runtime: Runtime, interrupt: Interrupt, stack: ExitStack) -> None:
-        self.runtime = runtime
+    Attributes:
+        options: of `hsadc daemon`, for the next start.
+        launcher: what runs it, for the next start.
+    """
+
+    def __init__(self, runtime: Runtime, interrupt: Interrupt, stack: ExitStack, options=(), launcher=()) -> None:
+        self.runtime, self.options, self.launcher = runtime, options, launcher
         self._interrupt = interrupt
         self._stack = stack
         stack.callback(network.remove, runtime.prefix)
@@ -84,7 +89,7 @@ class Lab:
         self.device = self.start_device()
 
     def start_device(self) -> Process:
-        self.device = start_device(self.runtime, self._interrupt)
+        self.device = start_device(self.runtime, self._interrupt, options=self.options, launcher=self.launcher)
         self._stack.callback(self.device.stop)
         return self.device
 
@@ -119,9 +124,16 @@ class Lab:
 
 @pytest.fixture
 def lab() -> Iterator[Lab]:
+    with running_lab() as lab:
+        yield lab
+
+
+@contextmanager
+def running_lab(options=(), launcher=()) -> Iterator[Lab]:
+    """A lab, which goes with the block."""
     with claim(f"hsadc-test-{os.getpid()}-{next(_numbers)}") as runtime, Interrupt() as interrupt, ExitStack() as stack:
         stack.callback(runtime.folder.rmdir)
         stack.callback((runtime.folder / "lock").unlink)
         stack.callback(runtime.clear)
         runtime.make()
-        yield Lab(runtime, interrupt, stack)
+        yield Lab(runtime, interrupt, stack, options, launcher)

@@ -50,7 +50,14 @@ route add fd00:3::/64 via fd00:2::1
 
 
 class PacketNet:
-    """The namespaces `adc` and `far`, and the mirror in `adc`; use it as a context manager, in one thread."""
+    """The namespaces `adc` and `far`, and the mirror in `adc`; use it as a context manager, in one thread.
+
+    Attributes:
+        passing_ns: how long it took to let the last case's packets pass.
+        sends_by_tunnel: whether copies of several packets leave in batches, one for each tunnel.
+    """
+
+    sends_by_tunnel = False
 
     def __enter__(self):
         self._stack = contextlib.ExitStack()
@@ -82,10 +89,13 @@ class PacketNet:
             command(f"ip -n {self.far} link set {device} mtu {mtu} arp off up")
         self._sockets()
         with self.inside(self.adc):
-            self._mirror = Mirror()
+            self._mirror = self._open_mirror()
             self._stack.callback(self._mirror.stop)
             self._ifindex = socket.if_nametoindex("front")
         self._stack.callback(self.configure, None)
+
+    def _open_mirror(self):
+        return Mirror()
 
     @contextlib.contextmanager
     def _quiet(self, line):
@@ -131,8 +141,12 @@ class PacketNet:
             taps = (m.taps, (TapIntent("front"),) if intents else ())
             reconcile([*((getattr(m, name), getattr(intents, name, ())) for name in names), taps])
             m.refresh()
-            self._ids = {s.id for s in (*intents.rules, *intents.port_mirrors)} if intents else {}
-            self._names = {i: name for name, i in helpers(m._objects.netlink).items()}
+            self._learn(intents)
+
+    def _learn(self, intents):
+        """What `counters` needs to know."""
+        self._ids = {s.id for s in (*intents.rules, *intents.port_mirrors)} if intents else {}
+        self._names = {i: name for name, i in helpers(self._mirror._objects.netlink).items()}
 
     def reset(self):
         """Counters and all that is remembered begin anew."""
@@ -160,7 +174,7 @@ class PacketNet:
         What a program returns is asserted: the packet goes on, unchanged.
         """
         programs = self._mirror._objects._programs
-        with self.inside(self.adc):
+        with self.inside(self.adc), self._timed():
             for frame, received in frames:
                 program = programs["hsadc_tap_in" if received else "hsadc_tap_out"]
                 assert run_program(program, frame, self._ifindex) == (-1, frame)
@@ -168,12 +182,22 @@ class PacketNet:
 
     def send(self, frames, expected):
         """Let frames pass `front`, wait for the counters to be as expected; returns what left by `back`."""
-        for frame, received in frames:
-            (self._client if received else self._server).send(frame)
+        self._pass(frames)
         end = time.monotonic() + 2
         while self.counters() != expected and time.monotonic() < end:
             time.sleep(0.001)
         return self._left()
+
+    def _pass(self, frames):
+        with self._timed():
+            for frame, received in frames:
+                (self._client if received else self._server).send(frame)
+
+    @contextlib.contextmanager
+    def _timed(self):
+        started = time.monotonic_ns()
+        yield
+        self.passing_ns = time.monotonic_ns() - started
 
     def _left(self):
         """Frames as they left, with their VLAN tags, until a last one that is sent here."""
