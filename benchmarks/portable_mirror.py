@@ -57,6 +57,10 @@ class ConstantCore:
         self.copied += 1
         return (Packet("tunnel1", OUTER + frame[14:]),)
 
+    def wants(self, frame: bytes, device: str, received: bool) -> bool:  # noqa: ARG002  see `Core`
+        """All."""
+        return True
+
     def unsent(self, outgoing: Packet, reason: str) -> None:  # noqa: ARG002  see `Core`
         """Take one back."""
         self.copied -= 1

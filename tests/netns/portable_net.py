@@ -43,7 +43,7 @@ class PlainCore:
 
     def process(self, frame, device, received, now_ns):
         self.counts["frames"] += 1
-        if not self._takes(frame, device, received):
+        if not self.wants(frame, device, received):
             return []
         self.counts["matched"] += 1
         self.counts["received" if received else "sent by the device"] += 1
@@ -55,7 +55,7 @@ class PlainCore:
                 out.append(Out(tunnel.interface, self._wrap(tunnel.encapsulation, frame)))
         return out
 
-    def _takes(self, frame, device, received):
+    def wants(self, frame, device, received):
         at = behind_tags(frame)
         start = at + (20 if frame[at] >> 4 == 4 else 40)
         ports = {int.from_bytes(frame[start : start + 2]), int.from_bytes(frame[start + 2 : start + 4])}

@@ -212,6 +212,13 @@ def test_datagrams_of_segmentation_offload_are_cut_apart(net):
     assert all(recomputed(p.copy()) == bytes(p) for p in packets)
 
 
+def test_large_segments_that_nobody_wants_are_not_cut(net):
+    with portable(net) as mirror:
+        transfer(net, upload=BODY, port=PORT + 1)
+        frames = settled(mirror).sources[7].seen
+    assert frames < 1000  # of more than 2000 on the wire
+
+
 def test_what_does_not_fit_the_device_is_oversize(net):
     """The core cuts by the path's MTU; should the device's have become smaller than that, the kernel refuses."""
     with portable(net) as mirror:

@@ -1,6 +1,8 @@
 """The mirror without BPF with the core that it has in use: what the analyzer decodes, and that the counters add up."""
 
+import errno
 import os
+import socket
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
 
@@ -35,7 +37,14 @@ def net():
         made.run("router", "sysctl -qw net.ipv6.conf.all.forwarding=1")
         made.run("adc", "ip route add 2001:db8:3::/64 via 2001:db8:2::1")
         made.run("analyzer", "ip route add 2001:db8:2::/64 via 2001:db8:3::1")
+        until(lambda: reaches_the_analyzer(made))  # a router asks for no neighbour while its own address is tentative
         yield made
+
+
+def reaches_the_analyzer(net):
+    with net.inside("adc"), socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as s:
+        s.settimeout(0.5)
+        return s.connect_ex((str(GRE6.destination), 9)) == errno.ECONNREFUSED
 
 
 class Live:

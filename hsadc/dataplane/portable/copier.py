@@ -54,6 +54,10 @@ class Core(Protocol):
         """Mirror a packet."""
         ...
 
+    def wants(self, frame: bytes, device: str, received: bool) -> bool:
+        """Whether `process` would count any frame of this packet, which may be a large segment; counts nothing."""
+        ...
+
     def unsent(self, outgoing: Any, reason: str) -> None:
         """Take back one of the packets that `process` returned: it was not sent after all; count it under the reason."""
         ...
@@ -275,11 +279,14 @@ class Copier:
         # The core's clock must not jump, the kernel's time of day may: both are looked at while the packets are fresh.
         skew_ns = time.monotonic_ns() - time.time_ns()
         waiting: dict[str, list[Outgoing]] = defaultdict(list)
-        process, device = self.core().process, tap.device
+        core, device = self.core(), tap.device
+        process = core.process
         for packet in packets:
             try:
                 found: Sequence[bytes] = (packet.frame,)
                 if packet.offload or packet.tag:
+                    if not core.wants(packet.frame, device, packet.received):
+                        continue  # to cut it would cost more than all else
                     found = frames(packet)
                     if not found:
                         tap.lose(1)

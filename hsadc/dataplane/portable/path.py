@@ -44,8 +44,10 @@ def find_path(netlink: Netlink, tunnel: TunnelIntent) -> Path:
         NetlinkError, OSError: it cannot be asked.
     """
     e = tunnel.encapsulation
-    if e.kind == "none":
-        return _device_path(netlink, tunnel.egress or "")
+    if e.kind == "none":  # frames leave as they are: there is no neighbour
+        hop = next_hop.resolve_device(netlink, tunnel.egress or "")
+        way = Way(hop.ifindex) if hop.state.name.lower() == UP else None
+        return Path(hop.state.name.lower(), hop.reason, hop.mtu_bytes or None, way, hop, hop.device or None)
     source: Any = e.source
     destination: Any = e.destination
     hop = next_hop.resolve(netlink, source, destination, tunnel.egress or "")
@@ -54,13 +56,3 @@ def find_path(netlink: Netlink, tunnel: TunnelIntent) -> Path:
         return Path(state, hop.reason, hop.mtu_bytes or None, None, hop, device)
     protocol = _IPV4 if isinstance(destination, IPv4Address) else _IPV6
     return Path(UP, "", hop.mtu_bytes, Way(hop.ifindex, hardware_address(hop.mac), protocol), hop, device)
-
-
-def _device_path(netlink: Netlink, device: str) -> Path:
-    """Frames leave as they are: there is no neighbour."""
-    link = netlink.find_link(device)
-    if link is None:
-        return Path("no_route", f"device {device} does not exist")
-    if not link.up:
-        return Path("link_down", f"{device} is down", link.mtu_bytes, device=device)
-    return Path(UP, "", link.mtu_bytes, Way(link.index), device=device)
