@@ -67,6 +67,8 @@ $(VENV)/test: $(VENV)/bin/python $(SOURCES)
 	@$(BIN)/pip install --quiet --editable '.[test]'
 	@# Before 2026 scrapli was another program, and much in use: beside, because both have the same name.
 	@$(BIN)/pip install --quiet --upgrade --no-deps --target $(VENV)/scrapli-classic 'scrapli>=2024.7,<2026'
+	@# Capture files that others made; pip has them in source distributions alone.
+	@$(BIN)/pip download --quiet --no-deps --no-binary :all: --dest $(VENV)/captures 'python-pcapng>=2.1,<3' 'mcpcap>=0.10,<1'
 	@touch $@ $(VENV)/demo
 
 $(VENV)/bench: $(VENV)/bin/python $(SOURCES)

@@ -11,11 +11,9 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 
 from hsadc.errors import WireError
-from hsadc.wire import gre
 from hsadc.wire.checksum import internet_checksum
+from hsadc.wire.receive import decapsulate_frame
 
-_ETHERTYPE_IPV4 = 0x0800
-_GRE = 47
 _TCP = 6
 
 FIN = 0x01
@@ -71,12 +69,12 @@ def decapsulate(frame: bytes) -> Copy:
     Raises:
         WireError: anything else is in there, or a fragment, or the outer header's checksum is wrong.
     """
-    if frame[12:14] != struct.pack(">H", _ETHERTYPE_IPV4):
-        raise WireError("not an IPv4 frame")
-    header, payload = _split(frame[14:], "outer", _GRE)
-    if internet_checksum(header):
-        raise WireError("outer IP checksum wrong")
-    return Copy(IPv4Address(header[12:16]), IPv4Address(header[16:20]), header[8], _gre_payload(payload))
+    found = decapsulate_frame(frame)
+    if not isinstance(found.source, IPv4Address) or not isinstance(found.destination, IPv4Address):
+        raise WireError("outer packet is not IPv4")
+    if found.kind != "gre" or found.is_ethernet or not found.payload or found.payload[0] >> 4 != 4:
+        raise WireError("what is carried is not an IPv4 packet in GRE")
+    return Copy(found.source, found.destination, found.ttl, found.payload)
 
 
 def segment(packet: bytes) -> Segment:
@@ -85,7 +83,7 @@ def segment(packet: bytes) -> Segment:
     Raises:
         WireError: it is none, or cut short, or a fragment.
     """
-    header, tcp = _split(packet, "inner", _TCP)
+    header, tcp = _split(packet)
     if len(tcp) < 20 or (offset := (tcp[12] >> 4) * 4) < 20 or len(tcp) < offset:
         raise WireError("inner TCP header cut short")
     source_port, destination_port, sequence = struct.unpack_from(">HHI", tcp)
@@ -102,24 +100,16 @@ def segment(packet: bytes) -> Segment:
     )
 
 
-def _split(packet: bytes, which: str, protocol: int) -> tuple[bytes, bytes]:
+def _split(packet: bytes) -> tuple[bytes, bytes]:
     """An IPv4 packet's header and payload; what follows the packet (Ethernet's padding) is left out."""
     if len(packet) < 20 or packet[0] >> 4 != 4:
-        raise WireError(f"{which} packet is not IPv4")
+        raise WireError("inner packet is not IPv4")
     header_length = (packet[0] & 0xF) * 4
     total_length, _, fragment = struct.unpack_from(">HHH", packet, 2)
     if not 20 <= header_length <= total_length <= len(packet):
-        raise WireError(f"{which} packet cut short")
+        raise WireError("inner packet cut short")
     if fragment & 0x3FFF:  # more fragments, or an offset
-        raise WireError(f"{which} packet is a fragment")
-    if packet[9] != protocol:
-        raise WireError(f"{which} packet has protocol {packet[9]}")
+        raise WireError("inner packet is a fragment")
+    if packet[9] != _TCP:
+        raise WireError(f"inner packet has protocol {packet[9]}")
     return packet[:header_length], packet[header_length:total_length]
-
-
-def _gre_payload(packet: bytes) -> bytes:
-    """What a GRE packet carries, which must be IPv4."""
-    header, length = gre.decode(packet)
-    if header.protocol != gre.PROTOCOL_IPV4:
-        raise WireError(f"GRE protocol {header.protocol:#06x}, not IPv4")
-    return packet[length:]

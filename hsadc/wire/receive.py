@@ -178,7 +178,9 @@ def decapsulate_frame(frame: bytes, ports: tuple[int, ...] = (vxlan.PORT,)) -> R
 
 def _gre(header: OuterHeader, data: bytes) -> Received:
     found, at = gre.decode(data)
-    if found.protocol in (gre.PROTOCOL_IPV4, gre.PROTOCOL_IPV6):
+    if (version := _ETHERTYPES.get(found.protocol)) is not None:
+        if data[at : at + 1] and data[at] >> 4 != version:
+            raise WireError(f"GRE protocol {found.protocol:#06x}, but the payload is not IPv{version}")
         return _received(header, "gre", data[at:], found, is_ethernet=False)
     if found.protocol == gre.PROTOCOL_ETHERNET:
         return _received(header, "gre", data[at:], found, is_ethernet=True)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Container
-from dataclasses import astuple, dataclass, field
+from dataclasses import dataclass, field, fields
+from operator import attrgetter
 
 from hsadc.dataplane.mirror_counters import DestinationCounters, MirrorCounters, SourceCounters
 from hsadc.dataplane.portable.packet import FragmentMemory
+
+_OF_SOURCE = attrgetter(*(f.name for f in fields(SourceCounters)))
+_OF_DESTINATION = attrgetter(*(f.name for f in fields(DestinationCounters)))
 
 
 @dataclass(slots=True)
@@ -87,8 +91,8 @@ class MirrorState:
     def counters(self) -> MirrorCounters:
         """All counters as they stand."""
         return MirrorCounters(
-            {key: SourceCounters(*astuple(tally)) for key, tally in self.sources.items()},
-            {key: DestinationCounters(*astuple(memory.tally)) for key, memory in self.destinations.items()},
+            {key: SourceCounters(*_OF_SOURCE(tally)) for key, tally in self.sources.items()},
+            {key: DestinationCounters(*_OF_DESTINATION(memory.tally)) for key, memory in self.destinations.items()},
         )
 
     def clear_counters(self) -> None:

@@ -98,8 +98,9 @@ class FastMirror:
         """Bring the core's counters up to date."""
         for index, rule in enumerate(self._rules.rules):
             tally = self._core.state.sources[rule.id]
-            for name, sums in self._sums.items():
-                setattr(tally, name, getattr(tally, name) + int(sums[index]))
+            if self._sums["seen"][index]:
+                for name, sums in self._sums.items():
+                    setattr(tally, name, getattr(tally, name) + int(sums[index]))
         for sums in self._sums.values():
             sums[:] = 0
 

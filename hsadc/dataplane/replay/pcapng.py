@@ -30,7 +30,7 @@ _OUTBOUND = 2
 
 @dataclass(frozen=True, slots=True)
 class _Interface:
-    """What an interface block says: how its packets become frames, and what their time stamps count."""
+    """What an interface block says: how its packets become frames or why they cannot, and what their time stamps count."""
 
     convert: Converter | None
     snap_bytes: int
@@ -38,6 +38,7 @@ class _Interface:
     binary: bool = False
     offset_s: int = 0
     fcs_bytes: int = 0
+    refusal: str | None = None
 
     def nanoseconds(self, stamps: Times) -> Times:
         """Time stamps as nanoseconds since 1970."""
@@ -70,11 +71,11 @@ class PcapngFile:
             if not places:
                 break
             if kind in _DATA_AT:
-                made, good = self._packets(data, kind, np.array(places, np.int64))
+                made, good, why = self._packets(data, kind, np.array(places, np.int64))
                 batches += made
                 packets += good
                 if good < len(places):
-                    at, damage = places[good], "a packet block that makes no sense"
+                    at, damage = places[good], why
             elif kind in (SECTION, INTERFACE):
                 damage = self._note(data.data, kind, places[0])
         return Part(tuple(batches), packets, at, damage)
@@ -95,8 +96,9 @@ class PcapngFile:
                 length = struct.unpack_from(f"{order}I", data, at + 4)[0]
             if kind != group and places:
                 break
-            if length < _MINIMUM.get(kind, 12) or length % 4 or length > BLOCK_BYTES_MAX:
+            if not _MINIMUM.get(kind, 12) <= length <= BLOCK_BYTES_MAX:
                 return group, places, at, f"a block of {length} bytes"
+            length = length + 3 & ~3  # some old files leave the padding out of it
             if at + length > end:
                 break
             group = kind
@@ -118,10 +120,11 @@ class PcapngFile:
         if len(offset) != 8:
             return "an interface whose time offset has not 8 bytes"
         fcs = values.get(_FCS, b"\0")[:1] or b"\0"
+        convert_packet, refusal = None, None
         try:
             convert_packet = converter(link)
-        except WireError as e:
-            return str(e)
+        except WireError as e:  # no matter while it has no packets
+            refusal = str(e)
         self._interfaces.append(
             _Interface(
                 convert_packet,
@@ -130,12 +133,13 @@ class PcapngFile:
                 bool(resolution[0] & 0x80),
                 struct.unpack(f"{self._order}q", offset)[0],
                 fcs[0],
+                refusal,
             )
         )
         return None
 
-    def _packets(self, data: Bytes, kind: int, places: Integers) -> tuple[list[Batch], int]:
-        """The frames of packet blocks of one kind, and how many blocks are good: the first bad one ends it."""
+    def _packets(self, data: Bytes, kind: int, places: Integers) -> tuple[list[Batch], int, str]:
+        """The frames of packet blocks of one kind, how many are good, and what is wrong with the first bad one, which ends it."""
         heads = windows(data, places, 28).view(f"{self._order}u4").astype(np.int64)
         room = heads[:, 1] - _DATA_AT[kind] - 4
         if kind == SIMPLE:
@@ -148,12 +152,21 @@ class PcapngFile:
             if kind == PACKET:
                 interfaces = interfaces & 0xFFFF if self._order == "<" else interfaces >> 16
         good = (kept <= room) & (kept <= PACKET_BYTES_MAX) & (interfaces < len(self._interfaces))
+        for refused, interface in enumerate(self._interfaces):
+            if interface.refusal is not None:
+                good &= interfaces != refused
         number = len(places) if good.all() else int(np.argmin(good))
         cut = slice(0, number)
         stamps = (heads[cut, 3].astype(np.uint64) << np.uint64(32)) | heads[cut, 4].astype(np.uint64)
         sent = self._sent(data.data, kind, places[cut], heads[cut], kept[cut])
         made = self._batches(data, kind, places[cut], kept[cut], wire[cut], stamps, interfaces[cut], sent)
-        return list(made), number
+        return list(made), number, self._refusal(interfaces[number:])
+
+    def _refusal(self, interfaces: Integers) -> str:
+        """Why a packet of the first of these interfaces is bad."""
+        number = int(interfaces[0]) if len(interfaces) else 0
+        refusal = self._interfaces[number].refusal if number < len(self._interfaces) else None
+        return refusal or "a packet block that makes no sense"
 
     def _sent(self, data: memoryview, kind: int, places: Integers, heads: Integers, kept: Integers) -> Flags:
         """Which packets have flags that say that they were sent."""

@@ -29,8 +29,8 @@ def test_the_copied_packet_comes_out_as_it_went_in(gre):
 @pytest.mark.parametrize(
     ("spoiled", "why"),
     [
-        (bytes(Ether() / ARP()), "not an IPv4 frame"),
-        (b"", "not an IPv4 frame"),
+        (bytes(Ether() / ARP()), "not an IP frame"),
+        (b"", "not an IP frame"),
         (bytes(Ether(type=0x0800)) + b"\x45\0", "outer packet is not IPv4"),
         (bytes(Ether(type=0x0800) / bytes(IPv6())), "outer packet is not IPv4"),
         (frame(tcp(), len=2000), "outer packet cut short"),
@@ -40,7 +40,9 @@ def test_the_copied_packet_comes_out_as_it_went_in(gre):
         (frame(tcp(), chksum=1), "outer IP checksum wrong"),
         (frame(tcp(), len=22), "GRE header cut off after 2 bytes"),
         (frame(tcp(), gre=GRE(proto=0x0800, version=1)), "GRE version 1, not 0"),
-        (frame(tcp(), gre=GRE(proto=0x86DD)), "GRE protocol 0x86dd, not IPv4"),
+        (frame(tcp(), gre=GRE(proto=0x86DD)), "the payload is not IPv6"),
+        (frame(tcp(), gre=GRE(proto=0x6558)), "not an IPv4 packet in GRE"),
+        (bytes(Ether() / IPv6(dst="::1") / GRE(proto=0x0800) / tcp()), "outer packet is not IPv4"),
         (frame(tcp(), gre=GRE(proto=0x0800, chksum_present=1, chksum=1)), "GRE checksum is wrong"),
     ],
 )

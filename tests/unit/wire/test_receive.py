@@ -50,6 +50,7 @@ def gre4(data, **fields):
         (bytes(IP() / UDP(dport=4789, len=99) / Raw(bytes(8))), "UDP length is 99"),
         (bytes(IP() / UDP(dport=4789) / Raw(bytes(8))), "without a VNI"),
         (gre4(b"", proto=0x0806), "0x0806 is no copy"),
+        (gre4(b"\x45", proto=0x86DD), "0x86dd, but the payload is not IPv6"),
         (gre4(b"1234567", proto=0x88BE, seqnum_present=1), "ERSPAN header of 8 bytes cut off after 7"),
         (gre4(SECOND, proto=0x22EB), "ERSPAN header of 12 bytes cut off after 8"),
         (gre4(SECOND + bytes(4), proto=0x22EB), "ERSPAN version 1, not 2"),
@@ -82,11 +83,11 @@ def test_vxlan_header_comes_back():
 @pytest.mark.parametrize("tags", [0, 1, 3])
 @pytest.mark.parametrize("e", [V4, V6])
 def test_a_frame_with_tags(e, tags):
-    packet = encoder(e)(b"copy", Fields())
+    packet = encoder(e)(b"\x45opy", Fields())
     frame = Ether(type=0x8100 if tags else 0x0800 if e is V4 else 0x86DD)
     for n in range(tags):
         frame /= Dot1Q(type=0x8100 if n < tags - 1 else 0x0800 if e is V4 else 0x86DD)
-    assert decapsulate_frame(bytes(frame) + packet).payload == b"copy"
+    assert decapsulate_frame(bytes(frame) + packet).payload == b"\x45opy"
 
 
 @pytest.mark.parametrize(

@@ -213,6 +213,16 @@ def test_interfaces_of_several_link_types(tmp_path):
     assert frames_of(tmp_path, data) == [b"one", b"two", bytes(12) + b"\x08\0" + IP4, b"three"]
 
 
+def test_interfaces_without_packets_may_be_of_any_link_type(tmp_path):
+    assert frames_of(tmp_path, section() + interface(105) + interface() + enhanced(b"one", number=1)) == [b"one"]
+
+
+def test_lengths_without_their_padding(tmp_path, pieces):
+    body = struct.pack("<5I", 0, 0, 0, 3, 3) + b"abc"
+    wrong = struct.pack("<II", 6, 35) + body + b"\0" + struct.pack("<I", 35)
+    assert frames_of(tmp_path, section() + interface() + wrong + enhanced(b"next")) == [b"abc", b"next"]
+
+
 def test_frame_check_sequences_are_cut_off(tmp_path):
     assert frames_of(tmp_path, pcap([b"frameFCS4"], link=1 | 0x04000000 | 2 << 28)) == [b"frame"]
     assert frames_of(tmp_path, section() + interface(options=option(13, b"\4")) + enhanced(b"frameFCS4")) == [b"frame"]
@@ -245,12 +255,12 @@ def test_no_capture_file(tmp_path, data):
         (pcap()[:-1], 12, "packet 13: it ends inside a packet"),
         (pcap() + b"123", 13, "packet 14: it ends inside a packet"),
         (pcap()[: 24 + 76] + bytes(8) + b"\xff" * 8, 1, "packet 2: a packet of 4294967295 bytes"),
-        (section() + interface(105), 0, "packet 1: link type 105"),
+        (section() + interface() + interface(105) + enhanced(b"x") + enhanced(b"y", number=1), 1, "packet 2: link type 105"),
         (section()[:8] + bytes(20), 0, "packet 1: a section without a byte order"),
         (section() + enhanced(b"abc"), 0, "packet 1: a packet block that makes no sense"),
         (section() + interface() + enhanced(b"abc") + enhanced(b"x", number=1) + enhanced(b"y"), 1, "packet 2: a packet block"),
         (section() + interface() + enhanced(b"abc") + struct.pack("<II", 6, 28) + bytes(40), 1, "packet 2: a block of 28 bytes"),
-        (section() + interface() + enhanced(b"abc") + struct.pack("<II", 9, 14) + bytes(40), 1, "packet 2: a block of 14 bytes"),
+        (section() + interface() + enhanced(b"abc") + struct.pack("<II", 9, 11) + bytes(40), 1, "packet 2: a block of 11 bytes"),
         (section() + interface() + enhanced(b"abc") + struct.pack("<II", 9, 1 << 25) + bytes(9), 1, "a block of 33554432 bytes"),
         (section() + interface() + enhanced(b"abc")[:-1], 0, "packet 1: it ends inside a packet"),
         (section() + interface(options=option(14, b"123")), 0, "time offset has not 8 bytes"),
