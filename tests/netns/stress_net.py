@@ -76,7 +76,7 @@ def stored_capture(net, role="adc", device="back", expression=_OUT, direction="o
     """A capture file; the block's value yields its frames one by one after the block, and then removes it."""
     file = Path(f"/tmp/{net.prefix}-{device}-{next(_numbers)}.pcap")
     dump = ["ip", "netns", "exec", net.names[role], "tcpdump", "-i", device, "-Q", direction, "-w", str(file), "-U"]
-    dump += ["-B", "65536", "-s", "0", "--immediate-mode", expression]
+    dump += ["-B", str(1 << 20 if FULL else 1 << 16), "-s", "2048", "--immediate-mode", expression]  # KiB
     process = subprocess.Popen(dump, stderr=subprocess.PIPE, text=True)
     with contextlib.suppress(ProcessLookupError):
         os.sched_setaffinity(process.pid, range(os.cpu_count()))  # a test that has one CPU must not keep it waiting

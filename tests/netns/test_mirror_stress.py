@@ -10,10 +10,12 @@ from hsadc.intent.mirror import ProfileIntent, RuleIntent, TunnelIntent
 from hsadc.wire.encapsulation import Encapsulation
 from tests.netns.mirror_net import GRE, PORT, PROFILE, RULE, SERVER, TUNNEL, encapsulated, mirror_in
 from tests.netns.stress_net import FULL, SERVER6, Analyzer, StressNet, big_transfer, ipv6, settled, stored_capture
+from tests.netns.stress_traffic import many_connections
 
 pytestmark = [pytest.mark.netns, pytest.mark.timeout(1200 if FULL else 120)]
 
 UPLOAD, DOWNLOAD = (200_000_000, 200_000_000) if FULL else (300_000, 1_000_000)
+CONNECTIONS = 1000 if FULL else 200
 _MEGABYTES = os.environ.get("HSADC_STRESS_MB")
 if _MEGABYTES:
     UPLOAD = DOWNLOAD = int(_MEGABYTES) * 1_000_000
@@ -76,3 +78,18 @@ def test_every_byte(net, one_cpu, tunnel, offloads):
 @pytest.mark.parametrize("name", ["GRE", "GRE with all options", "GRE, fragments", "GRE over IPv6", "frames"])
 def test_every_byte_of_ipv6(net, one_cpu, name, offloads):
     every_byte(net, TUNNELS[name], offloads, SERVER6, RULE6)
+
+
+def test_many_connections_at_once(net, one_cpu):
+    """Each packet of each of them is copied once, as it was."""
+    net.offloads("off")
+    with mirror_in(net) as mirror:
+        with stored_capture(net, device="front", expression="tcp", direction="inout") as original, stored_capture(net) as frames:
+            sent = many_connections(net, CONNECTIONS, 10_000, mss=1400)
+            counters = settled(mirror)
+        analyzer = Analyzer(keep=True).read(frames)
+        wire = Analyzer(encapsulated=False, keep=True).read(original)
+    assert analyzer.digests() == sent
+    assert analyzer.packets == wire.packets
+    assert counters.tunnel("tunnel1").sent_packets == analyzer.frames == wire.frames > 20 * CONNECTIONS
+    assert analyzer.reordered == 0
