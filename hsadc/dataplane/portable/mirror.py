@@ -20,6 +20,7 @@ from hsadc.dataplane.portable.copier import Copier, Core
 from hsadc.dataplane.portable.core import Intents, MirrorCore, TunnelStatus
 from hsadc.dataplane.portable.output import Output, Way
 from hsadc.dataplane.portable.path import NO_NEIGHBOUR, UP, Path, find_path
+from hsadc.dataplane.portable.predecessor import remove_programs
 from hsadc.dataplane.portable.table import Table
 from hsadc.dataplane.portable.tap_driver import TapDriver
 from hsadc.dataplane.tunnel import TunnelState
@@ -90,9 +91,15 @@ class PortableMirror:
         self.taps = TapDriver(self._copier)
 
     def start_watching(self) -> None:
-        """Copy, and keep next hops right, from now on."""
-        self._copier.start()
+        """Copy, and keep next hops right, from now on; what BPF programs of an earlier run still copied ends here.
+
+        Raises:
+            NetlinkError, OSError: the kernel refuses.
+        """
         if self._watcher is None:
+            with self._lock:
+                remove_programs(self._netlink)
+            self._copier.start()
             self._watcher = Watcher(self.refresh)
 
     def stop(self) -> None:
