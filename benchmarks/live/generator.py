@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from typing import NamedTuple
 
+import numpy
 from live.network import FLOOD_PORT, GENERATOR, SERVER, Network
 
 from hsadc.wire.checksum import internet_checksum
@@ -23,7 +24,7 @@ from hsadc.wire.checksum import internet_checksum
 NUMBER_AT = 42
 """Where a packet's number stands: behind Ethernet (14), IPv4 (20) and UDP (8)."""
 _BATCH = 64
-_PACKET_QDISC_BYPASS = 20
+_SOL_PACKET, _PACKET_QDISC_BYPASS = 263, 20
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -78,6 +79,10 @@ class Generator:
         """
         self._order.send((size, packets, rate_pps, cpu))
 
+    def is_done(self) -> bool:
+        """Whether `wait` would not have to."""
+        return self._order.poll()
+
     def wait(self) -> Sent:
         """The end of what `start` began."""
         return Sent(*self._order.recv())
@@ -106,7 +111,7 @@ def _serve(network: Network, orders: Connection) -> None:
     with network.inside("generator"):
         opened = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
         opened.bind(("generator", 0))
-    opened.setsockopt(socket.SOL_PACKET if hasattr(socket, "SOL_PACKET") else 263, _PACKET_QDISC_BYPASS, 1)
+    opened.setsockopt(_SOL_PACKET, _PACKET_QDISC_BYPASS, 1)
     everywhere, number = os.sched_getaffinity(0), 0
     while True:
         size, packets, rate_pps, cpu = orders.recv()
@@ -119,14 +124,14 @@ def _serve(network: Network, orders: Connection) -> None:
 
 def _send(opened: socket.socket, network: Network, size: int, packets: int, rate_pps: float, number: int) -> None:
     memory, headers = _batch(frame(network, size))
+    numbers = numpy.ndarray(_BATCH, ">u4", memory, NUMBER_AT, (size,))
     group = max(1, min(_BATCH, int(rate_pps / 2000))) if rate_pps else _BATCH
     begin, sent, fd = time.monotonic(), 0, opened.fileno()
     while sent < packets:
         now = min(group, packets - sent)
         if rate_pps:
             time.sleep(max(begin + sent / rate_pps - time.monotonic(), 0))
-        for i in range(now):
-            struct.pack_into("!I", memory, i * size + NUMBER_AT, (number + sent + i) & 0xFFFFFFFF)
+        numbers[:] = numpy.arange(number + sent, number + sent + _BATCH)
         _transmit(fd, headers, now)
         sent += now
 
