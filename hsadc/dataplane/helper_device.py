@@ -22,6 +22,7 @@ from hsadc.dataplane.offload import finish_frames
 from hsadc.errors import Unsupported
 
 _HELPER = re.compile(r"hsadc-(?:tun(\d+)|eth(\d+)\.(\d+))")
+_BRIDGE = re.compile(r"hsadc-br(?:t(\d+)|e(\d+)\.(\d+))")
 _KIND, _MTU = "ifb", 65535
 _MISSING = {"ifb": "ifb devices (CONFIG_IFB)", "bridge": "bridges (CONFIG_BRIDGE), which numbered or shortened copies need"}
 _SILENT = {"IFLA_BR_STP_STATE": 0, "IFLA_BR_FORWARD_DELAY": 0, "IFLA_BR_MCAST_SNOOPING": 0}
@@ -44,12 +45,18 @@ def _short(interface: str) -> str:
 
 def helpers(netlink: Netlink) -> dict[str, int]:
     """Index of the helper device of each interface that has one."""
-    found = {}
-    for link in netlink.links():
-        name = _HELPER.fullmatch(link.name)
-        if name and link.kind == _KIND:
-            found[f"tunnel{name[1]}" if name[1] else f"ethernet{name[2]}/{name[3]}"] = link.index
-    return found
+    return {
+        _interface(name): link.index for link in netlink.links() if link.kind == _KIND and (name := _HELPER.fullmatch(link.name))
+    }
+
+
+def bridged(netlink: Netlink) -> set[str]:
+    """The interfaces that have a bridge, with a helper device or without."""
+    return {_interface(name) for link in netlink.links() if link.kind == "bridge" and (name := _BRIDGE.fullmatch(link.name))}
+
+
+def _interface(name: re.Match[str]) -> str:
+    return f"tunnel{name[1]}" if name[1] else f"ethernet{name[2]}/{name[3]}"
 
 
 def make_helper(netlink: Netlink, interface: str) -> int:

@@ -19,7 +19,7 @@ from hsadc.dataplane.bpf.records import (
     encode_pair,
     encode_vxlan_port,
 )
-from hsadc.dataplane.helper_device import helpers, make_bridge, make_helper, remove
+from hsadc.dataplane.helper_device import bridged, helpers, make_bridge, make_helper, remove
 from hsadc.dataplane.netlink import Netlink
 from hsadc.dataplane.next_hop import State
 from hsadc.dataplane.profile import lead_copies, needs_bridge
@@ -102,14 +102,14 @@ class TunnelDriver:
             }
 
     def prepare(self, wanted: Mapping[Hashable, TunnelIntent]) -> None:
-        """Load the programs when there is a tunnel to make; remove the helper devices that an interrupted process left bare."""
+        """Load the programs when there is a tunnel to make; remove the devices that an interrupted process left bare."""
         with self._objects.lock:
             if wanted:
                 self._objects.load()
             netlink = self._objects.netlink
             known = {interface for interface, _, _ in self._tunnels(netlink)}
-            for interface in helpers(netlink):
-                if interface not in known and interface not in wanted:
+            for interface in {*helpers(netlink), *bridged(netlink)} - known:
+                if interface not in wanted:
                     remove(netlink, interface)
 
     def create(self, new: TunnelIntent) -> None:

@@ -52,9 +52,7 @@ class Servers:
         return self._runtime.files / f"{name}.json"
 
 
-def start_device(
-    runtime: Runtime, interrupt: Interrupt, *, options: Sequence[str] = (), launcher: Sequence[str] = ()
-) -> Process:
+def start_device(runtime: Runtime, interrupt: Interrupt, *, options: Sequence[str] = (), launcher: Sequence[str] = ()) -> Process:
     """Start hsadc in the ADC's namespace and wait until it takes commands; whoever calls stops it.
 
     Args:

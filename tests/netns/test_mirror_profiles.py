@@ -154,6 +154,14 @@ def test_what_was_made_needs_no_change_and_leaves_nothing(net):
         assert "clsact" not in net.run("adc", command)
 
 
+def test_a_bridge_whose_helper_device_is_gone_goes_with_the_tunnel(net):
+    with mirror_in(net, tunnels=[encapsulated(sequence=True)]) as mirror:
+        net.run("adc", "ip link del hsadc-tun1")
+        assert "hsadc-brt1" in net.run("adc", "ip link")
+        remove(mirror)
+        assert "hsadc" not in net.run("adc", "ip link")
+
+
 @pytest.mark.parametrize(
     ("device", "outcome"),
     [
