@@ -6,7 +6,7 @@ from collections.abc import Hashable, Mapping
 
 from hsadc.dataplane.bpf.access_masks import masks_of
 from hsadc.dataplane.bpf.loader import Objects
-from hsadc.dataplane.bpf.records import decode_index, encode_access_list, encode_index, list_of
+from hsadc.dataplane.bpf.records import decode_index, encode_access_list, list_of
 from hsadc.intent.mirror import AccessListIntent
 
 _TABLES = ("access_networks", "access_ports", "access_protos")
@@ -20,6 +20,7 @@ class AccessListDriver:
     def __init__(self, objects: Objects) -> None:
         self._objects = objects
         self._known: dict[int, AccessListIntent] = {}
+        self._removed: dict[int, list[tuple[str, bytes, bytes]]] = {}
 
     def observe(self, wanted: Mapping[Hashable, AccessListIntent]) -> Mapping[Hashable, AccessListIntent]:
         """The lists in force. The number tells the rules; those of a list that another process made are not known beyond it."""
@@ -31,6 +32,7 @@ class AccessListDriver:
     def prepare(self, wanted: Mapping[Hashable, AccessListIntent]) -> None:
         """Load the programs when there is a list to make; remove what an interrupted process left of one."""
         with self._objects.lock:
+            self._removed.clear()  # a transaction that is over is not undone
             maps = self._objects.load() if wanted else self._objects.adopt()
             if maps:
                 numbers = {decode_index(key) for key in list(maps["access_lists"].keys())}
@@ -40,10 +42,11 @@ class AccessListDriver:
                             maps[name].delete(key)
 
     def create(self, new: AccessListIntent) -> None:
-        """Write its tables, then let it be in force."""
+        """Write its tables, then let it be in force; when a removal is undone, those that were there."""
         with self._objects.lock:
-            maps = self._objects.load()
-            for name, key, value in encode_access_list(new.number, masks_of(new.rules)):
+            maps, known = self._objects.load(), new.rules or new.number not in self._removed
+            entries = encode_access_list(new.number, masks_of(new.rules)) if known else self._removed[new.number]
+            for name, key, value in entries:
                 maps[name].set(key, value)
             self._known[new.number] = new
 
@@ -54,8 +57,8 @@ class AccessListDriver:
         """Remove it, then its tables."""
         with self._objects.lock:
             if maps := self._objects.adopt():
-                maps["access_lists"].delete(encode_index(old.number))
-                for name in _TABLES:
-                    for key in list(maps[name].keys()):
-                        if list_of(name, key) == old.number:
-                            maps[name].delete(key)
+                names = (*_TABLES, "access_lists")
+                mine = [(name, k, v) for name in names for k, v in maps[name].items() if list_of(name, k) == old.number]
+                self._removed[old.number] = mine
+                for name, key, _ in reversed(mine):
+                    maps[name].delete(key)

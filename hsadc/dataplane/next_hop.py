@@ -44,6 +44,8 @@ _GROUPS = (
 )  # fmt: skip
 PROBE_INTERVAL_S = 1.0
 """How often a next hop that is not there is asked for."""
+_PAUSE_S = 0.02
+"""Between two looks at the kernel, that a storm of routes and neighbours does not take a processor."""
 VERIFY_INTERVAL_S = 5.0
 """How often one that is there is asked whether it still is."""
 
@@ -256,9 +258,11 @@ class Watcher:
             try:
                 self._events.drain()  # many changes are one: what they led to is read from the kernel now
                 pause_s = self._refresh()
-            except (NetlinkError, OSError):
+            except Exception:  # whatever it is: without this thread, states would never change again
                 _log.exception("the next hops could not be refreshed")
                 pause_s = PROBE_INTERVAL_S
+            if select.select([self._stopped], [], [], _PAUSE_S)[0]:
+                return
             ready, _, _ = select.select([self._stopped, self._events.fileno()], [], [], pause_s)
             if self._stopped in ready:
                 return

@@ -215,9 +215,10 @@ class TunnelDriver:
         """Write a tunnel's record with the next hop of this moment."""
         hop = _next_hop(netlink, tunnel)
         macs = None if hop.mac is None or hop.source_mac is None else (_packed(hop.mac), _packed(hop.source_mac))
-        new = tunnel.resolved(hop, macs, time.monotonic_ns() + _FRESH_NS).encode()
         tunnels, key = self._objects.maps["tunnels"], encode_index(ifindex)
-        if tunnels.get(key) != new:
+        old = tunnels.get(key)
+        new = tunnel.resolved(hop, macs, _fresh_until(old)).encode(ifindex)
+        if old != new:
             tunnels.set(key, new)
         if hop.state is State.NO_NEIGHBOUR:
             next_hop.probe(netlink, hop)
@@ -242,6 +243,12 @@ class TunnelDriver:
         for name, wanted in (("analyzers", analyzers), ("vxlan_ports", ports if encapsulations else set())):
             for key in set(maps[name].keys()) - wanted:
                 maps[name].delete(key)
+
+
+def _fresh_until(old: bytes | None) -> int:
+    """Until when (CLOCK_MONOTONIC) hardware addresses are good; what is good for a while yet is not written again."""
+    now_ns, known_ns = time.monotonic_ns(), 0 if old is None else Tunnel.decode(old).fresh_ns
+    return known_ns if known_ns - now_ns > _FRESH_NS // 2 else now_ns + _FRESH_NS
 
 
 def _packed(mac: str) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv6Address
+
 from hsadc.wire.encapsulation import Encapsulation
 
 RECEIVERS = ("suricata", "zeek", "snort3", "arkime", "tshark", "generic")
@@ -10,6 +12,8 @@ RECEIVERS = ("suricata", "zeek", "snort3", "arkime", "tshark", "generic")
 def undecodable(receiver: str, encapsulation: Encapsulation) -> str | None:
     """Why a receiver cannot decode what a tunnel sends, and what it would decode; None when it can."""
     erspan = encapsulation.version if encapsulation.kind == "erspan" else None
+    if encapsulation.kind == "vxlan" and isinstance(encapsulation.destination, IPv6Address):
+        return "its UDP checksum is 0, which receivers refuse over IPv6 unless they are told to take it (Linux: udp6zerocsumrx)"
     match receiver, encapsulation.kind, erspan:
         case "suricata", "erspan", 3:
             return "suricata ignores ERSPAN type III: use version 2, or tunnel gre with payload ethernet"

@@ -33,7 +33,7 @@ class Sent:
 
 @contextlib.contextmanager
 def datagrams(net, address=SERVER, port=PORT, size=60):
-    """Numbered datagrams from client to ADC, about 15,000 a second in bursts of 20; a socket there takes them and says nothing."""
+    """Numbered datagrams from client to ADC, about 15,000 a second in bursts of 20; a socket there takes them in silence."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with net.inside("adc"), socket.socket(family, socket.SOCK_DGRAM) as taker:
         taker.bind((address, port))

@@ -1,4 +1,4 @@
-"""The mirror changed under traffic, and in force before the first packet. `HSADC_STRESS=1` makes it as much as a release wants."""
+"""The mirror changed under traffic, and in force before the first packet. `HSADC_STRESS=1` makes it as much as releases want."""
 
 import itertools
 import subprocess
@@ -9,7 +9,7 @@ from ipaddress import IPv4Network
 
 import pytest
 
-from hsadc.dataplane.bpf.records import Profile, Source, Tunnel, encode_index, encode_rule_key
+from hsadc.dataplane.bpf.records import Profile, Source, Tunnel, decode_index, encode_index, encode_rule_key
 from hsadc.dataplane.dataplane import Dataplane
 from hsadc.intent.mirror import ANY_PROTOCOL, AccessListIntent, AccessRule
 from tests.netns.mirror_net import PROFILE, RULE, SERVER, TUNNEL, encapsulated, mirror_in, until
@@ -95,7 +95,7 @@ def replaced_in_place(mirror, updates):
     tunnels = [replace(tunnel, encapsulation=replace(tunnel.encapsulation, ttl=ttl, dscp=ttl % 64)) for ttl in (64, 9)]
     lists = [replace(profile, intent=replace(profile.intent, access_list=n)) for n in (0, 11, 12)]
     rules = [Source(UDP_RULE.id, PROFILE.number, access_list) for access_list in (0, 12)]
-    writes = [("tunnels", key, t.encode()) for t in tunnels] + [("profiles", number, p.encode()) for p in lists]
+    writes = [("tunnels", key, t.encode(decode_index(key))) for t in tunnels] + [("profiles", number, p.encode()) for p in lists]
     writes += [("rules", rule_key, r.encode()) for r in rules]
     start = time.monotonic()
     for name, at, value in itertools.islice(itertools.cycle(writes), updates):

@@ -292,6 +292,20 @@ def test_an_access_list_says_what_is_copied(net):
             assert bring(mirror, **wanted) == Outcome()
 
 
+def test_an_access_list_of_another_process_comes_back_when_its_removal_is_undone(net):
+    with mirror_in(net, **FULL) as mirror:
+        names = ("access_lists", "access_networks", "access_ports", "access_protos")
+        before = {name: dict(mirror._objects.maps[name].items()) for name in names}
+        assert before["access_ports"]
+        another = Mirror()
+        (found,) = another.access_lists.observe({}).values()
+        another.access_lists.delete(found)
+        assert not any(list(mirror._objects.maps[name].keys()) for name in names)
+        another.access_lists.create(found)
+        assert {name: dict(mirror._objects.maps[name].items()) for name in names} == before
+        another.stop()
+
+
 def test_an_interrupted_access_list_is_removed(net):
     with mirror_in(net, lists=[WEB], profiles=[replace(PROFILE, access_list=WEB.number)]) as mirror:
         maps = mirror._objects.maps

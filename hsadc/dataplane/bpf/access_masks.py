@@ -19,6 +19,8 @@ from hsadc.intent.mirror import ANY_ICMP, ANY_PORT, ANY_PROTOCOL, AccessRule
 
 RULES_MAX = 64
 _MAPPED = int.from_bytes(b"\xff\xff") << 32
+_IPV4 = _MAPPED, 96
+"""The prefix of all IPv4 addresses."""
 _ICMP, _ICMPV6 = 1, 58
 _PORT_BITS, _ADDRESS_BITS, _IPV4_BITS = 16, 128, 32
 
@@ -84,12 +86,14 @@ def _prefix(network: IPv4Network | IPv6Network | None) -> tuple[int, int]:
 
 def _networks(rules: Sequence[AccessRule]) -> dict[tuple[int, int], Masks]:
     ends = [(_prefix(rule.source), _prefix(rule.destination)) for rule in rules]
-    known = {(0, 0), *(prefix for pair in ends for prefix in pair)}
+    known = {(0, 0), _IPV4, *(prefix for pair in ends for prefix in pair)}
     return {p: (_mask(_holds(s, p) for s, _ in ends), _mask(_holds(d, p) for _, d in ends)) for p in known}
 
 
 def _holds(outer: tuple[int, int], inner: tuple[int, int]) -> bool:
-    """Whether one prefix holds all addresses of another."""
+    """Whether one prefix holds all addresses of another; no IPv6 network holds the IPv4 addresses that are mapped into IPv6."""
+    if _IPV4[1] > outer[1] > 0 and _holds(_IPV4, inner):
+        return False
     shift = _ADDRESS_BITS - outer[1]
     return outer[1] <= inner[1] and outer[0] >> shift == inner[0] >> shift
 

@@ -40,15 +40,16 @@ INLINE int leave(struct __sk_buff *skb, const struct way *way)
 {
 	const struct tunnel *tunnel = way->tunnel;
 	struct bpf_redir_neigh neighbour = {.family = tunnel->hop_family};
+	u32 device = tunnel->ifindex;
 
 	skb->mark = COPY_MARK;
 	/* The hardware address is known, as long as somebody watches over it; else the kernel resolves it. */
 	if (tunnel->kind == NONE || bpf_ktime_get_coarse_ns() < tunnel->fresh_ns)
-		return (int)bpf_redirect(tunnel->ifindex, 0);
+		return (int)bpf_redirect(device, 0);
 #pragma unroll
 	for (int i = 0; i < 4; i++)
 		neighbour.next_hop[i] = tunnel->next_hop[i];
-	return (int)bpf_redirect_neigh(tunnel->ifindex, &neighbour, sizeof(neighbour), 0);
+	return (int)bpf_redirect_neigh(device, &neighbour, sizeof(neighbour), 0);
 }
 
 INLINE int send(struct __sk_buff *skb, const struct way *way)
@@ -58,6 +59,9 @@ INLINE int send(struct __sk_buff *skb, const struct way *way)
 	if (way->tunnel->kind == NONE)
 		restore(skb, &way->scratch->frame);
 	else if (write_outer(skb, way, length, way->packets) || wrap(skb, way))
+		return DROP(way->counters, encapsulation, way->packets);
+	FORGET();
+	if (way->tunnel->helper != skb->ifindex) /* replaced twice while this CPU stood still, the record became another tunnel's */
 		return DROP(way->counters, encapsulation, way->packets);
 	if (way->truncated)
 		COUNT(way->counters, truncated, way->packets);
@@ -163,11 +167,21 @@ INLINE int split(struct __sk_buff *skb, const struct way *way)
 	return TC_ACT_SHOT; /* its pieces are on their way */
 }
 
+/* The headers that each segment of a bulk packet repeats; where the tap has read the packet, IPv6 extension headers are among them. */
+INLINE u32 repeated_headers(const struct __sk_buff *skb, const struct scratch *scratch)
+{
+	const struct packet *packet = &scratch->packet;
+
+	if (packet->family)
+		return headers_length(skb, ETH_LENGTH, ETH_LENGTH + packet->transport - packet->offset, packet->protocol);
+	return headers_length(skb, ETH_LENGTH, ETH_LENGTH + scratch->frame.ip_size, scratch->frame.protocol);
+}
+
 /* A packet that the kernel or the device will segment: the segments must fit with what is put before them. */
 INLINE int fit_gso(struct __sk_buff *skb, struct way *way, u32 packets)
 {
-	const struct frame *frame = &way->scratch->frame;
-	u32 size = skb->gso_size, headers = headers_length(skb, ETH_LENGTH, ETH_LENGTH + frame->ip_size, frame->protocol), now;
+	u32 size = skb->gso_size, headers = repeated_headers(skb, way->scratch), now;
+	u32 protocol = way->scratch->packet.family ? way->scratch->packet.protocol : way->scratch->frame.protocol;
 	u32 payload = skb->len - ETH_LENGTH - headers, fits = way->tunnel->path_mtu, room = way->room;
 
 	if (!headers || way->tunnel->flags & (HAS_SEQUENCE | HAS_CHECKSUM))
@@ -176,7 +190,7 @@ INLINE int fit_gso(struct __sk_buff *skb, struct way *way, u32 packets)
 		u32 excess = size + headers + room - fits, more = excess > room ? excess - room : 0;
 
 		/* Adding the tunnel's headers lowers the size by just their length; what is still missing comes first. */
-		if (way->tunnel->oversize != SEGMENT || frame->protocol != TCP || size < room + more + GSO_PAYLOAD_MIN)
+		if (way->tunnel->oversize != SEGMENT || protocol != TCP || size < room + more + GSO_PAYLOAD_MIN)
 			return DROP(way->counters, oversize, packets);
 		if (lower_gso_size(skb, more))
 			return DROP(way->counters, encapsulation, packets);
@@ -248,8 +262,7 @@ INLINE int limit(struct __sk_buff *skb, struct way *way, const struct profile *p
 		bytes = profile->truncate;
 	}
 	if (packets > 1)
-		bytes += (packets - 1) * (headers_length(skb, ETH_LENGTH, ETH_LENGTH + way->scratch->frame.ip_size,
-							 way->scratch->frame.protocol) + way->layer2);
+		bytes += (packets - 1) * (repeated_headers(skb, way->scratch) + way->layer2);
 	if ((profile->rate_pps || profile->rate_mbps) && !conforms(bucket, profile, packets, bytes))
 		return DROP(way->counters, rate_limit, packets);
 	return TC_ACT_UNSPEC;
@@ -328,13 +341,16 @@ INLINE int decide(struct __sk_buff *skb, struct way *way, struct destination_key
 INLINE int encapsulate(struct __sk_buff *skb)
 {
 	u32 helper = skb->ifindex;
-	struct scratch *scratch = find_scratch();
+	struct scratch *scratch = find_scratch(0);
 	struct way way = {.tunnel = bpf_map_lookup_elem(&tunnels, &helper), .series = bpf_map_lookup_elem(&series, &helper),
-			  .scratch = scratch, .flags = BPF_F_ADJ_ROOM_FIXED_GSO, .packets = 1};
+			  .flags = BPF_F_ADJ_ROOM_FIXED_GSO, .packets = 1};
 	int verdict;
 
+	if (scratch && scratch->depth > 1)
+		scratch = find_scratch(1);
 	if (!scratch || !way.tunnel || !way.series)
 		return TC_ACT_SHOT; /* the tunnel is just being removed */
+	way.scratch = scratch;
 	struct destination_key key = {.profile = scratch->profile, .helper = helper};
 
 	way.counters = bpf_map_lookup_elem(&copy_counters, &key);

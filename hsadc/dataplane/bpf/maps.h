@@ -70,6 +70,7 @@ struct access_protocol {
 enum { REPLICATE = 0, FLOW_HASH = 1, FAILOVER = 2 };
 
 struct profile {
+	u32 number;
 	u32 directions;
 	u32 distribute;
 	u32 sample_packets;
@@ -94,6 +95,7 @@ enum { SEGMENT = 0, FRAGMENT = 1, TRUNCATE = 2, DROP_OVERSIZE = 3 };
 enum { OUTER_AT = 16, OUTER_SIZE = 88 };
 
 struct tunnel {
+	u32 helper; /* its own key */
 	/* as configured */
 	struct address source, destination;
 	u8 kind, version, ttl, dscp;

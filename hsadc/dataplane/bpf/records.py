@@ -27,8 +27,8 @@ _PAIR = struct.Struct("=II")
 _RULE_KEY = struct.Struct("!16sHBx")
 _SOURCE = struct.Struct("=IIII")
 _MASKS = struct.Struct("=QQ")
-_PROFILE = struct.Struct("=12I8I8I")
-_TUNNEL = struct.Struct("=16s16s4B2HIII16s88sIIIIIII16sQ")
+_PROFILE = struct.Struct("=13I8I8I")
+_TUNNEL = struct.Struct("=I16s16s4B2HIII16s88sIIIIIII16s4xQ")
 _IPV4_BYTES, _IPV6_BYTES = 20, 40
 
 _DIRECTIONS = {"forward": 1, "backward": 2, "bidirection": 3}
@@ -161,14 +161,13 @@ class Profile:
         limits = (p.truncate_bytes or 0, p.rate_pps or 0, p.rate_mbps or 0)
         head = (_DIRECTIONS[p.direction], _DISTRIBUTE[p.distribute], p.sample_packets, p.sample_flows, p.access_list, *limits)
         rest = [i for indices in (self.devices, self.helpers) for i in (*indices, *[0] * (DESTINATIONS_MAX - len(indices)))]
-        return _PROFILE.pack(*head, self.needs_hash, limited, len(self.helpers), mask, *rest)
+        return _PROFILE.pack(p.number, *head, self.needs_hash, limited, len(self.helpers), mask, *rest)
 
     @classmethod
     def decode(cls, number: int, value: bytes) -> Profile:
         """The opposite of `encode`; the intent has no names of destinations."""
-        directions, distribute, packets, flows, access_list, truncate, pps, mbps, needs_hash, _, count, mask, *rest = (
-            _PROFILE.unpack(value)
-        )
+        directions, distribute, packets, flows, access_list, *more = _PROFILE.unpack(value)[1:]
+        truncate, pps, mbps, needs_hash, _, count, mask, *rest = more
         intent = ProfileIntent(
             number,
             (),
@@ -213,20 +212,22 @@ class Tunnel:
     macs: tuple[bytes, bytes] | None = None
     fresh_ns: int = 0
 
-    def encode(self) -> bytes:
-        """As the map holds it."""
+    def encode(self, helper: int) -> bytes:
+        """As the map holds it for the helper device of that index."""
         hop, e = self.next_hop, self.encapsulation
         family = _AF_INET6 if isinstance(hop, IPv6Address) else _AF_INET
         resolved = (self.state, self.ifindex, self.path_mtu_bytes or self.mtu_bytes, family, hop.packed if hop else b"")
         outer, *sizes = _outer(e)
         ethernet = b"".join(self.macs or (bytes(6), bytes(6))) + _ETHERTYPES[e.destination.version if e.destination else 4]
         made = bytes(2) + ethernet + outer, *sizes
-        return _TUNNEL.pack(*_configured(e, self.oversize, self.mtu_bytes, self.egress), *made, *resolved, self.fresh_ns)
+        return _TUNNEL.pack(helper, *_configured(e, self.oversize, self.mtu_bytes, self.egress), *made, *resolved, self.fresh_ns)
 
     @classmethod
     def decode(cls, value: bytes) -> Tunnel:
         """The opposite of `encode`."""
-        source, destination, kind, version, ttl, dscp, flags, port, number, oversize, mtu, egress, *rest = _TUNNEL.unpack(value)
+        source, destination, kind, version, ttl, dscp, flags, port, number, oversize, mtu, egress, *rest = _TUNNEL.unpack(value)[
+            1:
+        ]
         name = _name(_KINDS, kind)
         encapsulation = Encapsulation(
             name,

@@ -1,7 +1,8 @@
 /* Memory of one CPU: what one program tells the next, and room for what is too much for the stack (512 bytes).
  *
- * The programs of one copy run in one call of the kernel's stack, one within the other, and nothing else of ours runs on the CPU
- * meanwhile: a packet that is sent while a copy is being made (the kernel asks for the next hop) finds `busy`. */
+ * The programs of one copy run in one call of the kernel's stack, one within the other. Other packets may pass a tap in the middle of
+ * it: the kernel asks for the copy's next hop, or takes the occasion to send what has waited in the queue that the copy goes to. They
+ * are copied as well, with memory of their own; what passes while that is going on, a third time, is not. */
 #pragma once
 
 #include "maps.h"
@@ -46,7 +47,7 @@ struct piece {
 
 struct scratch {
 	/* from the tap to the encapsulator */
-	u32 busy;
+	u32 depth;   /* in the first entry: taps that are handing a copy over, one within the other */
 	u32 profile; /* that made the copy; 0: user space did */
 	u32 hash;    /* of its flow */
 	u32 limited; /* whether the profile asks anything of single copies */
@@ -80,12 +81,8 @@ struct scratch {
  * left a loop where nothing in it ends what the verifier follows in speculation: such ones are unrolled. */
 #define SETTLE(pointer, way) asm volatile("# " way : "+r"(pointer))
 
-/* One entry. */
-struct map scratches SECTION("maps") = {BPF_MAP_TYPE_PERCPU_ARRAY, sizeof(u32), sizeof(struct scratch), 1, 0};
+enum { DEPTH_MAX = 2 };
 
-INLINE struct scratch *find_scratch(void)
-{
-	u32 zero = 0;
+struct map scratches SECTION("maps") = {BPF_MAP_TYPE_PERCPU_ARRAY, sizeof(u32), sizeof(struct scratch), DEPTH_MAX, 0};
 
-	return bpf_map_lookup_elem(&scratches, &zero);
-}
+INLINE struct scratch *find_scratch(u32 level) { return bpf_map_lookup_elem(&scratches, &level); }

@@ -86,8 +86,17 @@ INLINE void choose(struct scratch *scratch, const struct profile *profile, u32 h
 	}
 }
 
-INLINE void hand_over(struct __sk_buff *skb, struct source_counters *counters, u32 device, u32 packets)
+INLINE void hand_over(struct __sk_buff *skb, struct source_counters *counters, const struct profile *profile, u32 number, u32 place,
+		      u32 packets)
 {
+	u32 device = profile->devices[place];
+
+	/* A record that is replaced twice while this CPU stands still may have become another profile's. */
+	FORGET();
+	if (profile->number != number) {
+		COUNT(counters, failed, packets);
+		return;
+	}
 	/* Positive results are drops that the encapsulator decided on, and counted. */
 	if (bpf_clone_redirect(skb, device, 0) < 0)
 		COUNT(counters, failed, packets);
@@ -102,7 +111,11 @@ INLINE void distribute(struct __sk_buff *skb, struct scratch *scratch, u32 numbe
 	if (profile->distribute != REPLICATE)
 		choose(scratch, profile, hash);
 	scratch->end = profile->distribute == REPLICATE ? profile->count : scratch->chosen + 1;
-	scratch->busy = 1;
+	struct scratch *first = find_scratch(0);
+
+	if (!first)
+		return;
+	first->depth++;
 	scratch->profile = number;
 	scratch->hash = hash;
 	scratch->limited = profile->limited;
@@ -110,10 +123,10 @@ INLINE void distribute(struct __sk_buff *skb, struct scratch *scratch, u32 numbe
 	for (u32 i = 0; i < DESTINATIONS_MAX; i++) {
 		FORGET();
 		if (i >= scratch->chosen && i < scratch->end)
-			hand_over(skb, counters, profile->devices[i], packets);
+			hand_over(skb, counters, profile, number, i, packets);
 	}
 	scratch->profile = 0;
-	scratch->busy = 0;
+	first->depth--;
 }
 
 /* Bytes of the IP packets that the packet stands for. */
@@ -180,7 +193,7 @@ INLINE void match(struct scratch *scratch)
 		scratch->rule = *rule;
 }
 
-/* What is sent while a copy is being made is how the kernel asks for the copy's next hop. */
+/* What passes for a third time within one call is not copied. */
 INLINE int refuse(const struct __sk_buff *skb, const struct source *port)
 {
 	u32 id = port->id;
@@ -195,15 +208,19 @@ INLINE int refuse(const struct __sk_buff *skb, const struct source *port)
 
 INLINE int tap(struct __sk_buff *skb, u32 port_direction)
 {
-	struct scratch *scratch = find_scratch();
+	struct scratch *scratch = find_scratch(0);
 	u32 ifindex = skb->ifindex;
 	struct source *port;
 
 	if (!scratch || skb->mark == COPY_MARK)
 		return TC_ACT_UNSPEC;
 	port = bpf_map_lookup_elem(&port_mirrors, &ifindex);
-	if (scratch->busy)
+	if (scratch->depth >= DEPTH_MAX)
 		return port ? refuse(skb, port) : TC_ACT_UNSPEC;
+	if (scratch->depth)
+		scratch = find_scratch(1);
+	if (!scratch)
+		return TC_ACT_UNSPEC;
 	read_packet(skb, scratch);
 	FORGET();
 	match(scratch);

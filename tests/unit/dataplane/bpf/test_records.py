@@ -84,7 +84,7 @@ def test_sizes_are_those_of_the_compiled_object():
 
 @given(tunnels)
 def test_tunnel_comes_back(tunnel):
-    assert Tunnel.decode(tunnel.encode()) == tunnel
+    assert Tunnel.decode(tunnel.encode(7)) == tunnel
 
 
 @given(tunnels)
@@ -95,20 +95,21 @@ def test_what_was_wanted_of_a_tunnel_comes_back(tunnel):
 
 @given(st.lists(tunnels, min_size=2, max_size=2, unique=True))
 def test_two_tunnels_have_two_records(pair):
-    assert pair[0].encode() != pair[1].encode()
+    assert pair[0].encode(7) != pair[1].encode(7)
 
 
 def test_tunnel_bytes():
     hop = IPv4Address("10.7.8.9")
     tunnel = Tunnel(GRE, 1500, "truncate", "back", State.NO_NEIGHBOUR, 3, hop, 1400, (b"to hop", b"of own"), 10**12)
-    value = tunnel.encode()
+    key, value = tunnel.encode(7)[:4], tunnel.encode(7)[4:]
+    assert key == struct.pack("=I", 7)
     assert value[:32].hex() == "00000000000000000000ffff0a01020300000000000000000000ffff0a040506"
     assert list(value[32:36]) == [1, 2, 64, 46]  # GRE, version (of ERSPAN), ttl, dscp
     assert struct.unpack_from("=HHIII", value, 36) == (1, 4789, 5, 2, 1500)  # has a key; port; key; truncate; MTU
     assert value[52:68] == b"back" + bytes(12)
     assert struct.unpack_from("=IIII", value, 168) == (State.NO_NEIGHBOUR, 3, 1400, 2)
-    assert value[184:] == hop.packed + bytes(12) + struct.pack("=Q", 10**12)
-    six = replace(tunnel, next_hop=IPv6Address("fe80::1")).encode()
+    assert value[184:] == hop.packed + bytes(16) + struct.pack("=Q", 10**12)
+    six = replace(tunnel, next_hop=IPv6Address("fe80::1")).encode(7)[4:]
     assert struct.unpack_from("=I", six, 180) == (10,)
     assert six[184:200] == IPv6Address("fe80::1").packed
 
@@ -118,7 +119,7 @@ def test_tunnel_bytes():
 )
 def test_the_template_of_the_outer_packet(encapsulation, ip_size):
     """Two bytes for alignment, an Ethernet header, then the template at an offset that is a multiple of four."""
-    value = Tunnel(encapsulation, 1500, "drop", "", macs=(b"to hop", b"of own")).encode()
+    value = Tunnel(encapsulation, 1500, "drop", "", macs=(b"to hop", b"of own")).encode(7)[4:]
     outer, ethertype = template(encapsulation), b"\x86\xdd" if ip_size == 40 else b"\x08\x00"
     assert value[68:156] == (bytes(2) + b"to hopof own" + ethertype + outer).ljust(88, b"\0")
     assert struct.unpack_from("=II", value, 156) == (len(outer), ip_size)
@@ -127,7 +128,7 @@ def test_the_template_of_the_outer_packet(encapsulation, ip_size):
 @given(encapsulations().filter(lambda e: isinstance(e.destination, IPv4Address)), u16, u16)
 def test_the_headers_sum_makes_a_right_checksum(encapsulation, total, identification):
     """As encap.h does it: length and identification are added, the sum is folded and its complement stored."""
-    (word_sum,) = struct.unpack_from("=I", Tunnel(encapsulation, 1500, "drop", "").encode(), 164)
+    (word_sum,) = struct.unpack_from("=I", Tunnel(encapsulation, 1500, "drop", "").encode(7), 168)
     header = bytearray(template(encapsulation)[:20])
     struct.pack_into("!HH", header, 2, total, identification)
     word_sum += sum(struct.unpack_from("=HH", header, 2))
@@ -162,15 +163,15 @@ def test_profile_comes_back(profile):
 def test_profile_bytes():
     intent = ProfileIntent(9, (), "forward", "failover", 2, 3, 128, 1000, None, 77)
     value = Profile(intent, (10, 11, 12), (10, 20, 12), (True, False, True), True).encode()
-    settings, helpers, devices = (1, 2, 2, 3, 77, 128, 1000, 0, 1, 1, 3, 0b101), (10, 11, 12), (10, 20, 12)
-    assert struct.unpack("=28I", value) == (*settings, *devices, *[0] * 5, *helpers, *[0] * 5)
+    settings, helpers, devices = (9, 1, 2, 2, 3, 77, 128, 1000, 0, 1, 1, 3, 0b101), (10, 11, 12), (10, 20, 12)
+    assert struct.unpack("=29I", value) == (*settings, *devices, *[0] * 5, *helpers, *[0] * 5)
 
 
 @given(profiles())
 def test_what_is_asked_of_single_copies_is_told_in_one_word(profile):
     p = profile.intent
     asked = p.sample_packets > 1 or p.truncate_bytes or p.rate_pps or p.rate_mbps
-    assert struct.unpack_from("=I", profile.encode(), 36) == (bool(asked),)
+    assert struct.unpack_from("=I", profile.encode(), 40) == (bool(asked),)
 
 
 @given(st.builds(Source, u32, u32, u32, directions))
