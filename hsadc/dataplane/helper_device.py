@@ -1,8 +1,9 @@
 """Helper devices: where a copy becomes an outer packet.
 
-A tunnel has one device (`ifb`) whose egress runs the encapsulator. Where packets must be dealt with one by one as they are on
-the wire (numbered, checksummed, cut), copies are handed to a bridge that has it as its only port: the kernel segments what it
-sends through a device without offloads, and fills in checksums, in the same call, in order, without a queue in between.
+A tunnel has one device (`ifb`) whose egress runs the encapsulator; nothing is ever sent by the device itself. Where packets
+must be dealt with one by one as they are on the wire (numbered, checksummed, cut), copies are handed to a bridge that has it as
+its only port: the kernel segments what it sends through a device without offloads, and fills in checksums, in the same call, in
+order, without a queue in between.
 
     tunnel1      hsadc-tun1      hsadc-brt1
     ethernet0/2  hsadc-eth0.2    hsadc-bre0.2
@@ -15,7 +16,9 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from pyroute2.netlink import NLM_F_CREATE, NLM_F_REPLACE
 from pyroute2.netlink.exceptions import NetlinkError
+from pyroute2.netlink.rtnl import RTM_NEWQDISC
 
 from hsadc.dataplane.netlink import Netlink
 from hsadc.dataplane.offload import finish_frames
@@ -24,6 +27,8 @@ from hsadc.errors import Unsupported
 _HELPER = re.compile(r"hsadc-(?:tun(\d+)|eth(\d+)\.(\d+))")
 _BRIDGE = re.compile(r"hsadc-br(?:t(\d+)|e(\d+)\.(\d+))")
 _KIND, _MTU = "ifb", 65535
+_ROOT = 0xFFFFFFFF
+"""TC_H_ROOT: where a device's own queueing discipline is."""
 _MISSING = {"ifb": "ifb devices (CONFIG_IFB)", "bridge": "bridges (CONFIG_BRIDGE), which numbered or shortened copies need"}
 _SILENT = {"IFLA_BR_STP_STATE": 0, "IFLA_BR_FORWARD_DELAY": 0, "IFLA_BR_MCAST_SNOOPING": 0}
 
@@ -68,7 +73,9 @@ def make_helper(netlink: Netlink, interface: str) -> int:
     Raises:
         Unsupported: the kernel has no such devices.
     """
-    return _make(netlink, helper_name(interface), _KIND, {})
+    index = _make(netlink, helper_name(interface), _KIND, {})
+    _swallow(netlink, index)
+    return index
 
 
 def make_bridge(netlink: Netlink, interface: str) -> int:
@@ -94,6 +101,15 @@ def remove(netlink: Netlink, interface: str) -> None:
     for name in (bridge_name(interface), helper_name(interface)):
         if (link := netlink.find_link(name)) is not None:
             netlink.delete_link(link.index)
+
+
+def _swallow(netlink: Netlink, index: int) -> None:
+    """Drop what the encapsulator does not take, because somebody has removed it by hand.
+
+    Left to itself an `ifb` gives a redirected packet back to the device that it was received on: the traffic's receiver would get
+    each packet twice. A queueing discipline comes after the encapsulator's hook and before the device.
+    """
+    netlink.request(RTM_NEWQDISC, NLM_F_CREATE | NLM_F_REPLACE, {"TCA_KIND": "blackhole"}, index=index, parent=_ROOT)
 
 
 def _make(netlink: Netlink, name: str, kind: str, settings: Mapping[str, int]) -> int:

@@ -10,8 +10,8 @@ import itertools
 import os
 import re
 import socket
+import struct
 import subprocess
-import sys
 import threading
 import time
 from collections import Counter
@@ -62,6 +62,12 @@ class StressNet(Net):
             self.run(role, f"ethtool -K {device} tx {state} sg {state} tso {state} gso {state} gro {state}")
 
 
+class Frame(bytes):
+    """A captured frame, and when (seconds since 1970)."""
+
+    time_s = 0.0
+
+
 def settled(mirror):
     """The counters, once they stand still."""
     before = None
@@ -101,9 +107,11 @@ def _frames(file):
         file.unlink()
         stream.read(24)
         while head := stream.read(16):
-            length = int.from_bytes(head[8:12], sys.byteorder)
-            assert length == int.from_bytes(head[12:16], sys.byteorder)
-            yield stream.read(length)
+            seconds, microseconds, length, whole = struct.unpack("=4I", head)
+            assert length == whole
+            frame = Frame(stream.read(length))
+            frame.time_s = seconds + microseconds / 1e6
+            yield frame
 
 
 class _Stream:

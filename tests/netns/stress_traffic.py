@@ -20,6 +20,8 @@ with socket.socket(family, socket.SOCK_DGRAM) as s:
     while not select.select([sys.stdin], [], [], 0.001)[0]:
         for number in range(number, number + 20):
             s.send(number.to_bytes(8, "big") + bytes(size - 8))
+        if number < 20:
+            print("begun", flush=True)
         number += 1
 print(number)
 """
@@ -33,7 +35,7 @@ class Sent:
 
 @contextlib.contextmanager
 def datagrams(net, address=SERVER, port=PORT, size=60):
-    """Numbered datagrams from client to ADC, about 15,000 a second in bursts of 20; a socket there takes them in silence."""
+    """Numbered datagrams from client to ADC, 20 each millisecond at most; a socket there takes them and says nothing."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with net.inside("adc"), socket.socket(family, socket.SOCK_DGRAM) as taker:
         taker.bind((address, port))
@@ -41,12 +43,15 @@ def datagrams(net, address=SERVER, port=PORT, size=60):
         command += [str(int(family)), address, str(port), str(size)]
         sender, sent = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True), Sent()
         try:
+            sender.stdout.readline()
             yield sent
             told, _ = sender.communicate(timeout=20)  # closes its input
             sent.number = int(told)
         finally:
             sender.kill()
             sender.wait()
+            sender.stdin.close()
+            sender.stdout.close()
 
 
 def numbers(packets):

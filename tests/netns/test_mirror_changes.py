@@ -1,4 +1,4 @@
-"""The mirror changed under traffic, and in force before the first packet. `HSADC_STRESS=1` makes it as much as releases want."""
+"""The mirror changed under traffic, and in force before the first packet. `HSADC_STRESS=1`: as much as a release wants."""
 
 import itertools
 import subprocess
