@@ -62,9 +62,9 @@ def _lines(data: Row) -> Iterator[str]:
     ways = f"{number_of(data['mirror_profiles'], 'profile')} to {number_of(data['tunnels'], 'tunnel')}"
     yield f"Mirror: {servers} and {ports} by {ways}"
     yield f"Packets are looked at on: {', '.join(data['tapped_devices']) or 'no device'}"
-    lost = ", ".join(f"{entry['packets']} on {entry['device']}" for entry in data["lost"] if entry["packets"])
-    if lost:
-        yield f"Packets that came too fast and were not seen: {lost}"
+    if data["dataplane"] == "portable":
+        lost = ", ".join(f"{entry['packets']} on {entry['device']}" for entry in data["lost"] if entry["packets"])
+        yield f"Packets that came too fast and were not seen: {lost or 'none'}"
     if haproxy["pid"] is None:
         yield "HAProxy: not running"
     else:
