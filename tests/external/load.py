@@ -13,7 +13,9 @@ from hsadc.lab.topology import ADC, VIRTUAL_PORT
 class Load:
     """Threads that send requests, each on connections of 20 requests, until they are told to stop; nothing is tried again."""
 
-    def __init__(self, namespace: str, threads: int = 4) -> None:
+    def __init__(self, namespace: str, threads: int = 4, size: int = 3000) -> None:
+        """It begins when the block is entered; an answer has `size` bytes."""
+        self._size = size
         self.results: Counter[str] = Counter()
         self._stop = threading.Event()
         self._lock = threading.Lock()
@@ -25,6 +27,10 @@ class Load:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Finish the requests that are under way, and send no more."""
         self._stop.set()
         for thread in self._threads:
             thread.join()
@@ -47,9 +53,9 @@ class Load:
 
     def _request(self, connection: http.client.HTTPConnection) -> bool:
         try:
-            connection.request("GET", "/bytes/3000")
+            connection.request("GET", f"/bytes/{self._size}")
             answer = connection.getresponse()
-            what = str(answer.status) if len(answer.read()) == 3000 else "short"
+            what = str(answer.status) if len(answer.read()) == self._size else "short"
         except (OSError, http.client.HTTPException) as e:
             what = repr(e)
         with self._lock:

@@ -58,19 +58,26 @@ def _lines(data: Row) -> Iterator[str]:
     yield f"Dataplane: {_PATHS[data['dataplane']]}, HAProxy carries the connections; Linux {data['kernel']}"
     if data["missing_for_bpf"] is not None:
         yield f"BPF programs cannot copy here: {data['missing_for_bpf']}"
+    yield from (f"Missing on this machine: {what}" for what in _lacks(data))
     servers, ports = number_of(data["mirrored_servers"], "virtual server"), number_of(data["mirrored_interfaces"], "interface")
     ways = f"{number_of(data['mirror_profiles'], 'profile')} to {number_of(data['tunnels'], 'tunnel')}"
     yield f"Mirror: {servers} and {ports} by {ways}"
     yield f"Packets are looked at on: {', '.join(data['tapped_devices']) or 'no device'}"
-    lost = ", ".join(f"{entry['packets']} on {entry['device']}" for entry in data["lost"] if entry["packets"])
-    if lost:
-        yield f"Packets that came too fast and were not seen: {lost}"
+    if data["dataplane"] == "portable":
+        lost = ", ".join(f"{entry['packets']} on {entry['device']}" for entry in data["lost"] if entry["packets"])
+        yield f"Packets that came too fast and were not seen: {lost or 'none'}"
     if haproxy["pid"] is None:
         yield "HAProxy: not running"
     else:
         yield f"HAProxy: version {haproxy['version'] or 'not known'}, process {haproxy['pid']}, since {haproxy['running_since']}"
     yield f"HAProxy was started again {haproxy['restarts']} times; last error: {haproxy['last_error'] or 'none'}"
     yield from (f"Warning: {warning}" for warning in data["warnings"])
+
+
+def _lacks(data: Row) -> Iterable[str]:
+    """What else was tried and does not work, each reason once."""
+    reasons = dict.fromkeys(text for name, text in data["abilities"].items() if name != "kernel" and text != "yes")
+    return (text for text in reasons if text != data["missing_for_bpf"] and not text.startswith("not tried"))
 
 
 def do_show_arp(session: Session) -> Shown:

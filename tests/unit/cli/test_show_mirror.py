@@ -314,13 +314,19 @@ class TestColumns:
         assert lines[0].startswith("Dataplane: BPF programs in the kernel copy packets")
         assert lines[1] == "Mirror: 3 virtual servers and 1 interface by 4 profiles to 4 tunnels"
         assert lines[2] == "Packets are looked at on: eth0, eth1, eth2"
+        assert not any("not seen" in line or "Missing" in line for line in lines)
 
     def test_a_machine_without_bpf(self, mirroring):
+        no_bpf, old = "this kernel has no bpf system call", "this kernel forgets whose addresses are"
+        lacking = {"bpf_map": no_bpf, "bpf_program": no_bpf, "bpf_filter": "not tried: no program", "address_protocol": old}
         mirroring.dataplane.mirror_path = "portable"
-        mirroring.dataplane.abilities = replace(mirroring.dataplane.abilities, bpf_map="this kernel has no bpf system call")
+        mirroring.dataplane.abilities = replace(mirroring.dataplane.abilities, **lacking)
         lines = show(mirroring, "dataplane")
+        assert [line for line in lines if "Missing" in line] == [f"Missing on this machine: {old}"]
         assert lines[0].startswith("Dataplane: hsadc itself copies packets, without BPF")
         assert lines[1] == "BPF programs cannot copy here: this kernel has no bpf system call"
         assert "Packets that came too fast and were not seen: 3 on eth0" in lines
+        mirroring.dataplane.capture_lost = lambda: {"eth0": 0}
+        assert "Packets that came too fast and were not seen: none" in show(mirroring, "dataplane")
         assert data(mirroring, "dataplane")["abilities"]["ifb"] == "yes"
         assert show(mirroring, "version")[2].startswith("Dataplane: mirror without BPF, HAProxy 2.8.25")
