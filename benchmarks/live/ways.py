@@ -64,7 +64,7 @@ class Running:
 
 
 def cpu_seconds(pid: int | str) -> float:
-    """CPU seconds of a process, threads that have ended left out (proc(5), schedstat: nanoseconds); of "self" not its first one."""
+    """CPU seconds of a process, threads that have ended left out (proc(5), schedstat: in ns); of "self" not its first one."""
     total = 0
     for thread in Path(f"/proc/{pid}/task").iterdir():
         if pid == "self" and thread.name == str(os.getpid()):
