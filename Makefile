@@ -72,7 +72,7 @@ $(VENV)/test: $(VENV)/bin/python $(SOURCES)
 	@touch $@ $(VENV)/demo
 
 $(VENV)/bench: $(VENV)/bin/python $(SOURCES)
-	@$(call debian,frr openssh-client openssh-server tcpreplay wireshark-common)
+	@$(call debian,frr iproute2 nftables openssh-client openssh-server openvswitch-switch tcpreplay wireshark-common)
 	@echo "==> hsadc and those that it is measured against; the BPF programs are compiled on the way, which takes a minute"
 	@$(BIN)/pip install --quiet --editable '.[bench]'
 	@touch $@ $(VENV)/demo

@@ -2,9 +2,9 @@
 
     python benchmarks/mirror_delay.py [--seconds 4]         needs root
 
-The analyzer's device and the front device are read by a process that pairs packets by the number in them; under load it notes one
-packet in 32. Without load: 1,000 packets a second, one by one; under load: 25,000 a second, in groups of twelve. Processes run where the
-kernel puts them. Copies that never come are lost, and have no time.
+The analyzer's device and the front device are read by a process that pairs packets by the number in them; under load it notes
+one packet in 32. Without load: 1,000 packets a second, one by one; under load: 25,000 a second, in groups of twelve.
+Processes run where the kernel puts them. Copies that never come are lost, and have no time.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""What the tap costs when the kernel runs it over the same packet again and again (BPF_PROG_TEST_RUN), without a network's noise.
+"""What the tap costs when the kernel runs it over one packet again and again (BPF_PROG_TEST_RUN), without a network's noise.
 
     python benchmarks/mirror_program.py [--repeat 20000]         needs root
 
-First with growing numbers of virtual servers, of which the packet is to none or to one, then with an access list. A run that copies
-does all of the copy's way: helper device, encapsulation, the cable and its drop at the analyzer; so does the clone that it is
-compared with, which does without the first two. Shown is the least of several runs, in nanoseconds a packet.
+First with growing numbers of virtual servers, of which the packet is to none or to one, then with an access list. A run that
+copies does all of the copy's way: helper device, encapsulation, the cable and its drop at the analyzer; so does the clone
+that it is compared with, which does without the first two. Shown is the least of several runs, in nanoseconds a packet.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from collections.abc import Iterable
 from contextlib import ExitStack
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from live import ways
@@ -25,8 +26,8 @@ from live.generator import frame
 from live.network import FLOOD_PORT, Network, clone_program, device, network
 
 from hsadc.dataplane.bpf import syscall
-from hsadc.dataplane.rule import put_source
 from hsadc.dataplane.bpf.records import Source, encode_rule_key
+from hsadc.dataplane.rule import put_source
 from hsadc.intent.mirror import AccessListIntent, AccessRule
 
 RULES = (1, 100, 10_000)
@@ -58,12 +59,13 @@ class Runs:
         """Of several attempts, the programs in turn in each."""
         with self._net.inside("adc"):
             chosen = list(programs)
-            return [min(times) for times in zip(*([duration_ns(p, packet, self._front, self._repeat) for p, packet in chosen] for _ in range(ATTEMPTS)))]
+            rows = [[duration_ns(p, packet, self._front, self._repeat) for p, packet in chosen] for _ in range(ATTEMPTS)]
+        return [min(times) for times in zip(*rows, strict=True)]
 
 
-def add_rules(mirror: object, first: int, last: int) -> None:
+def add_rules(mirror: Any, first: int, last: int) -> None:
     """Rules for other addresses, as their driver writes them."""
-    maps = mirror._objects.maps  # noqa: SLF001  ten thousand transactions would take longer than what is measured
+    maps = mirror._objects.maps  # ten thousand transactions would take longer than what is measured
     for n in range(first, last):
         put_source(maps, "rules", encode_rule_key(IPv4Address("10.9.0.0") + n, 80, 6), Source(n % 60_000 + 100, 1))
 
@@ -93,7 +95,7 @@ def main() -> None:
     with network() as net:
         runs = Runs(net, repeat)
         with ways.BPF.enter(net) as running:
-            for before, rules in zip((1, *RULES), RULES):
+            for before, rules in zip((1, *RULES[:-1]), RULES, strict=True):
                 add_rules(running.mirror, before, rules)
                 show(f"GRE, {rules:,} virtual servers", runs, tap_of(running))
         with ExitStack() as stack:
@@ -106,7 +108,7 @@ def main() -> None:
 
 def tap_of(running: ways.Running) -> int:
     """The descriptor of the program that looks at received packets."""
-    return running.mirror._objects._programs["hsadc_tap_in"]  # noqa: SLF001  nobody else runs it by hand
+    return int(running.mirror._objects._programs["hsadc_tap_in"])
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from typing import NamedTuple
 
-import numpy
+import numpy as np
 from live.network import FLOOD_PORT, GENERATOR, SERVER, Network
 
 from hsadc.wire.checksum import internet_checksum
@@ -124,14 +124,14 @@ def _serve(network: Network, orders: Connection) -> None:
 
 def _send(opened: socket.socket, network: Network, size: int, packets: int, rate_pps: float, number: int) -> None:
     memory, headers = _batch(frame(network, size))
-    numbers = numpy.ndarray(_BATCH, ">u4", memory, NUMBER_AT, (size,))
+    numbers = np.ndarray(_BATCH, ">u4", memoryview(memory), NUMBER_AT, (size,))
     group = max(1, min(_BATCH, int(rate_pps / 2000))) if rate_pps else _BATCH
     begin, sent, fd = time.monotonic(), 0, opened.fileno()
     while sent < packets:
         now = min(group, packets - sent)
         if rate_pps:
             time.sleep(max(begin + sent / rate_pps - time.monotonic(), 0))
-        numbers[:] = numpy.arange(number + sent, number + sent + _BATCH)
+        numbers[:] = np.arange(number + sent, number + sent + _BATCH)
         _transmit(fd, headers, now)
         sent += now
 

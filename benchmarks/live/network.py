@@ -2,8 +2,8 @@
 
     generator 10.1.0.1 --- front 10.1.0.2 [adc] back 10.2.0.2 --- 10.2.0.1 analyzer
 
-The flood goes to a UDP port of the adc. It is counted and dropped behind the place where every way of mirroring sees it, so that
-receiving and dropping is the same for all. What reaches the analyzer is counted by its device and dropped at once.
+The flood goes to a UDP port of the adc. It is counted and dropped behind the place where every way of mirroring sees it, so
+that receiving and dropping is the same for all. What reaches the analyzer is counted by its device and dropped at once.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from pyroute2 import netns
 
@@ -58,7 +59,13 @@ class Network:
     def set_filter(self, mirror: str = "") -> None:
         """What nftables does at the front device: count and drop the flood, and before that `mirror`; the count begins at 0."""
         rule = f"udp dport {FLOOD_PORT} {mirror}" if mirror else ""
-        self.run("adc", "nft", "-f", "-", text="table netdev bench\ndelete table netdev bench\n" + TABLE.format(mirror=rule, port=FLOOD_PORT))
+        self.run(
+            "adc",
+            "nft",
+            "-f",
+            "-",
+            text="table netdev bench\ndelete table netdev bench\n" + TABLE.format(mirror=rule, port=FLOOD_PORT),
+        )
 
     def received(self) -> int:
         """Packets of the flood that the adc has received."""
@@ -68,17 +75,24 @@ class Network:
 
     def copies(self) -> int:
         """Packets that the analyzer's device has received."""
-        return device(self, "analyzer", "analyzer")["stats64"]["rx"]["packets"]
+        return int(device(self, "analyzer", "analyzer")["stats64"]["rx"]["packets"])
 
 
-def device(network: Network, role: str, name: str) -> dict:
+def device(network: Network, role: str, name: str) -> dict[str, Any]:
     """What `ip` says of a device."""
-    return json.loads(network.run(role, "ip", "-s", "-j", "link", "show", name))[0]
+    (found,) = json.loads(network.run(role, "ip", "-s", "-j", "link", "show", name))
+    return dict(found)
 
 
 def program(*instructions: tuple[int, int, int, int, int]) -> int:
-    """Load a traffic-control program; instructions are code, destination, source, offset, immediate (RFC 9669). Gives its descriptor."""
-    code = b"".join(struct.pack("<BBhi", code, source << 4 | to, offset, value) for code, to, source, offset, value in instructions)
+    """Load a traffic-control program; instructions are code, destination, source, offset, immediate (RFC 9669).
+
+    Returns:
+        Its descriptor, which the caller owns.
+    """
+    code = b"".join(
+        struct.pack("<BBhi", code, source << 4 | to, offset, value) for code, to, source, offset, value in instructions
+    )
     return syscall.load_program("bench", code, "GPL")
 
 
@@ -134,7 +148,11 @@ def _prepared(names: Mapping[str, str]) -> Network:
     bare = Network(names, {})
     macs = {name: bytes.fromhex(device(bare, role, name)["address"].replace(":", "")) for name, role in places.items()}
     made = Network(names, macs)
-    neighbours = (("generator", SERVER, "generator", "front"), ("adc", GENERATOR, "front", "generator"), ("adc", ANALYZER, "back", "analyzer"))
+    neighbours = (
+        ("generator", SERVER, "generator", "front"),
+        ("adc", GENERATOR, "front", "generator"),
+        ("adc", ANALYZER, "back", "analyzer"),
+    )
     for role, address, local, remote in neighbours:
         made.run(role, "ip", "neigh", "replace", address, "lladdr", macs[remote].hex(":"), "dev", local, "nud", "permanent")
     made.set_filter()

@@ -1,6 +1,6 @@
-"""Open vSwitch with its datapath in user space, its files in a folder of its own: receives from `front`, drops, and mirrors by GRE.
+"""Open vSwitch with its datapath in user space, its files in a folder of its own: receives from `front`, drops, mirrors by GRE.
 
-    front --> bridge `work` --mirror--> GRE port --> bridge `cable`, which has the address of `back` --> back
+front --> bridge `work` --mirror--> GRE port --> bridge `cable`, which has the address of `back` --> back
 """
 
 from __future__ import annotations
@@ -36,7 +36,12 @@ class Switch:
     def start(self) -> int:
         """Start them; gives the process id of the one that handles packets."""
         self.run("ovsdb-tool", "create", f"{self._folder}/conf.db", str(SCHEMA))
-        self._spawn("ovsdb-server", f"{self._folder}/conf.db", f"--remote=punix:{self._folder}/db.sock", f"--unixctl={self._folder}/db.ctl")
+        self._spawn(
+            "ovsdb-server",
+            f"{self._folder}/conf.db",
+            f"--remote=punix:{self._folder}/db.sock",
+            f"--unixctl={self._folder}/db.ctl",
+        )
         self._wait("db.sock")
         self.set("--no-wait", "init")
         self._spawn("ovs-vswitchd", f"unix:{self._folder}/db.sock", f"--unixctl={self._folder}/switch.ctl")
@@ -71,8 +76,10 @@ class Switch:
 
     def _spawn(self, *words: str) -> None:
         with (self._folder / f"{words[0]}.log").open("wb") as log:
-            options = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log, "env": self._environment}
-            self._processes.append(subprocess.Popen(self._inside(*words), **options))
+            started = subprocess.Popen(
+                self._inside(*words), stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self._environment
+            )
+            self._processes.append(started)
 
     def _wait(self, name: str) -> None:
         end = time.monotonic() + _PATIENCE_S
@@ -94,7 +101,19 @@ def switch(network: Network, mirror: bool) -> Iterator[int]:
         finally:
             running.stop()
             network.run("adc", "ip", "addr", "replace", f"{SOURCE}/24", "dev", "back")
-            network.run("adc", "ip", "neigh", "replace", ANALYZER, "lladdr", network.macs["analyzer"].hex(":"), "dev", "back", "nud", "permanent")
+            network.run(
+                "adc",
+                "ip",
+                "neigh",
+                "replace",
+                ANALYZER,
+                "lladdr",
+                network.macs["analyzer"].hex(":"),
+                "dev",
+                "back",
+                "nud",
+                "permanent",
+            )
 
 
 def _configure(network: Network, running: Switch, mirror: bool) -> None:

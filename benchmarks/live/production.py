@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 from live.network import SERVER, Network
@@ -131,5 +132,5 @@ def _round_trips(number: int) -> list[float]:
 
 def own_cpu_s() -> float:
     """CPU seconds of all CPUs of the machine that were not idle, since it started (proc(5), stat: hundredths)."""
-    user, nice, system, _, _, *rest = (int(v) for v in open("/proc/stat").readline().split()[1:])
+    user, nice, system, _, _, *rest = (int(v) for v in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:])
     return (user + nice + system + sum(rest[:3])) / os.sysconf("SC_CLK_TCK")

@@ -1,4 +1,4 @@
-"""When packets pass two devices: a process reads both with the kernel's time stamps, and pairs them by the number that they carry."""
+"""When packets pass two devices: a process reads both with the kernel's time stamps, and pairs packets by their number."""
 
 from __future__ import annotations
 

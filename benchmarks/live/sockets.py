@@ -1,4 +1,4 @@
-"""What one writes oneself: a loop over a packet socket with GRE in front, in plain Python and with Scapy; each in a process of its own."""
+"""What one writes oneself: a loop over a packet socket, in plain Python and with Scapy; each in a process of its own."""
 
 from __future__ import annotations
 
@@ -30,16 +30,15 @@ def plain_loop(macs: Mapping[str, bytes]) -> None:  # noqa: ARG001  as the other
 
 
 def scapy_loop(macs: Mapping[str, bytes]) -> None:
-    """Scapy's `sniff`, and its own packets sent by one socket; the next hop's address is given, for it would ask for each packet."""
+    """Scapy's `sniff`, and its own packets sent by one socket; the next hop's address is given: it would ask for each packet."""
     from scapy.config import conf
+    from scapy.layers import l2
     from scapy.layers.inet import IP
-    from scapy.layers.l2 import GRE as Gre
-    from scapy.layers.l2 import Ether
     from scapy.packet import Packet
     from scapy.sendrecv import sniff
 
     target = conf.L2socket(iface="back")
-    outer = Ether(src=macs["back"].hex(":"), dst=macs["analyzer"].hex(":")) / IP(src=SOURCE, dst=ANALYZER) / Gre()
+    outer = l2.Ether(src=macs["back"].hex(":"), dst=macs["analyzer"].hex(":")) / IP(src=SOURCE, dst=ANALYZER) / l2.GRE()
 
     def copy(packet: Packet) -> None:
         target.send(outer / packet[IP])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -36,7 +37,7 @@ class Running:
     """A way at work.
 
     Attributes:
-        pid: the process that copies, None when the kernel does.
+        pid: the process that copies, None when the kernel does; "self" when it is threads of this one.
         mirror: hsadc's.
     """
 
@@ -63,9 +64,11 @@ class Running:
 
 
 def cpu_seconds(pid: int | str) -> float:
-    """CPU seconds of a process, threads that have ended left out (proc(5), schedstat: nanoseconds)."""
+    """CPU seconds of a process, threads that have ended left out (proc(5), schedstat: in ns); of "self" not its first one."""
     total = 0
     for thread in Path(f"/proc/{pid}/task").iterdir():
+        if pid == "self" and thread.name == str(os.getpid()):
+            continue
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
             total += int((thread / "schedstat").read_text().split()[0])
     return total / 1e9
@@ -124,20 +127,29 @@ def _loop(network: Network, loop: Callable[[Mapping[str, bytes]], None], pause_s
 
 
 def bring(mirror: Any, **wanted: Any) -> None:
-    """Make hsadc's mirror so, as a transaction does: `tunnels`, `lists`, `profiles`, `rules`, `taps`; nothing of what is not given."""
+    """Make the mirror so, as a transaction does: `tunnels`, `lists`, `profiles`, `rules`, `taps`; none of what is not given."""
     names = (("tunnels", "tunnels"), ("access_lists", "lists"), ("profiles", "profiles"), ("rules", "rules"), ("taps", "taps"))
     reconcile([(getattr(mirror, driver), wanted.get(name, ())) for driver, name in names])
 
 
 @contextmanager
-def hsadc(network: Network, make: Callable[[], Any] = Mirror, encapsulation: Encapsulation = GRE, **profile: Any) -> Iterator[Running]:
-    """hsadc's mirror, and its rules for the flood and for TCP."""
+def hsadc(
+    network: Network, make: Callable[[], Any] = Mirror, encapsulation: Encapsulation = GRE, **profile: Any
+) -> Iterator[Running]:
+    """The mirror of hsadc, and its rules for the flood and for TCP."""
     tunnel, lists = replace(TUNNEL, encapsulation=encapsulation), profile.pop("lists", ())
     with network.inside("adc"):
         mirror = make()
         mirror.start_watching()
         try:
-            bring(mirror, tunnels=[tunnel], lists=lists, profiles=[replace(PROFILE, **profile)], rules=RULES, taps=[TapIntent("front")])
+            bring(
+                mirror,
+                tunnels=[tunnel],
+                lists=lists,
+                profiles=[replace(PROFILE, **profile)],
+                rules=RULES,
+                taps=[TapIntent("front")],
+            )
             _wait_until_up(mirror)
             yield Running("self" if make is PortableMirror else None, mirror)
         finally:

@@ -194,19 +194,19 @@ INLINE long write_outer(struct __sk_buff *skb, const struct way *way, u32 length
 	return 0;
 }
 
-/* Makes room for `size` bytes of outer headers and `layer2` of the payload's Ethernet header, and fills in the latter. A multicast
- * address in the outer Ethernet header is overwritten: the kernel silently drops what has one and is sent to a next hop. */
+/* Makes room for `size` bytes of outer headers and `layer2` of the payload's Ethernet header, and fills in the latter. The caller
+ * writes the outer Ethernet header: with a multicast address of the copied frame in it, the kernel would silently drop what is sent
+ * to a next hop. */
 INLINE long make_room(struct __sk_buff *skb, const struct way *way, u64 flags, u32 size, u32 layer2)
 {
-	u8 macs[12], unicast[6] = {};
+	u8 macs[12];
 
 	if (layer2 && bpf_skb_load_bytes(skb, 0, macs, sizeof(macs)))
 		return -1;
 	flags |= way->tunnel->ip_size == IPV6_LENGTH ? BPF_F_ADJ_ROOM_ENCAP_L3_IPV6 : BPF_F_ADJ_ROOM_ENCAP_L3_IPV4;
 	if (layer2)
 		flags |= (u64)layer2 << BPF_F_ADJ_ROOM_ENCAP_L2_SHIFT | BPF_F_ADJ_ROOM_ENCAP_L2_ETH;
-	if (bpf_skb_adjust_room(skb, (s32)(size + layer2), BPF_ADJ_ROOM_MAC, flags) ||
-	    bpf_skb_store_bytes(skb, 0, unicast, sizeof(unicast), 0))
+	if (bpf_skb_adjust_room(skb, (s32)(size + layer2), BPF_ADJ_ROOM_MAC, flags))
 		return -1;
 	return layer2 ? store_layer2(skb, &way->scratch->frame, ETH_LENGTH + size, macs) : 0;
 }

@@ -122,7 +122,9 @@ INLINE void distribute(struct __sk_buff *skb, struct scratch *scratch, u32 numbe
 	scratch->piece.length = 0;
 	for (u32 i = 0; i < DESTINATIONS_MAX; i++) {
 		FORGET();
-		if (i >= scratch->chosen && i < scratch->end)
+		if (i >= scratch->end)
+			break;
+		if (i >= scratch->chosen)
 			hand_over(skb, counters, profile, number, i, packets);
 	}
 	scratch->profile = 0;
