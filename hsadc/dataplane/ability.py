@@ -35,14 +35,16 @@ _CAPABILITIES = {"CAP_NET_ADMIN": 12, "CAP_BPF": 39}
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _INSTRUCTION = struct.Struct("=BBhi")
 _SET, _CALL, _EXIT = 0xB7, 0x85, 0x95  # register = number; call a helper function; end
-_REDIRECT_NEIGH = 152
+_STORE, _ATOMIC, _FETCH_ADD = 0x7B, 0xDB, 1  # store 64 bits; change them atomically; add, and return what was there
+_TOP_OF_STACK, _ONE = 10, 1  # registers
+_KTIME_COARSE = 160
 
 _NO_WORDS: Mapping[int, str] = {}
 _NO_CLSACT = {errno.ENOENT: "this kernel has no clsact queueing discipline (CONFIG_NET_SCH_INGRESS)"}
 _NO_FILTER = {errno.ENOENT: "this kernel has no BPF traffic filters (CONFIG_NET_CLS_BPF)"}
 _BPF_WORDS = {
     errno.ENOSYS: "this kernel has no bpf system call (CONFIG_BPF_SYSCALL)",
-    errno.EINVAL: "this kernel is too old (Linux 5.10 has what the programs need)",
+    errno.EINVAL: "this kernel is too old (Linux 5.12 has what the programs need)",
 }
 _BPF_NEEDS = ("CAP_BPF", "CAP_NET_ADMIN")
 
@@ -54,7 +56,7 @@ class Abilities:
     Attributes:
         kernel: its release; no ability.
         bpf_map: maps of the kind that counters are in.
-        bpf_program: programs for traffic control that send to a neighbour (Linux 5.10).
+        bpf_program: programs for traffic control, with what ours need (Linux 5.12).
         clsact: the queueing discipline that programs hang on.
         bpf_filter: filters of such programs.
         ifb: the helper devices of tunnels.
@@ -161,11 +163,20 @@ def _make_map() -> None:
 
 
 def _load() -> int:
-    """A program that does nothing, and names the newest helper function that ours call; the caller closes the descriptor."""
-    zero = b"".join(_INSTRUCTION.pack(_SET, register, 0, 0) for register in (1, 2, 3, 4))
-    return load_program(
-        "hsadc_try", zero + _INSTRUCTION.pack(_CALL, 0, 0, _REDIRECT_NEIGH) + _INSTRUCTION.pack(_EXIT, 0, 0, 0), "GPL"
+    """A program of the newest things that ours need: atomic operations that return a value (Linux 5.12), a helper function of 5.11.
+
+    The caller closes the descriptor.
+    """
+    pair = _ONE << 4 | _TOP_OF_STACK
+    code = (
+        (_SET, _ONE, 0, 1),
+        (_STORE, pair, -8, 0),
+        (_ATOMIC, pair, -8, _FETCH_ADD),
+        (_CALL, 0, 0, _KTIME_COARSE),
+        (_SET, 0, 0, 0),
+        (_EXIT, 0, 0, 0),
     )
+    return load_program("hsadc_try", b"".join(_INSTRUCTION.pack(*step) for step in code), "GPL")
 
 
 def _no_link(kind: str) -> Mapping[int, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -165,10 +165,14 @@ class Dataplane:
         """Whether copies can leave by a tunnel interface that is in force, and why not."""
         with asking(f"read the state of {interface}"):
             try:
-                return self._mirror.tunnel_state(interface)
+                state = self._mirror.tunnel_state(interface)
             except KeyError:
                 intended = next(t for t in self._intent.tunnels if t.interface == interface)
                 return broken(intended.mtu_bytes, "helper device")
+            if state.egress is None:
+                return state
+            with Netlink() as netlink:
+                return replace(state, egress_dropped=netlink.dropped(state.egress))
 
     def mirror_counters(self) -> MirrorCounters:
         """What was copied, sent and dropped."""

@@ -18,7 +18,7 @@ class SourceCounters:
         matched_packets: to be copied.
         matched_bytes: their bytes, of IP packets.
         copied: handed to a destination, counted for each of them.
-        failed: not handed over, the kernel had no memory.
+        failed: not handed over: the kernel had no memory, or the tunnel's device is gone or down.
     """
 
     seen: int = 0

@@ -21,6 +21,7 @@ from pyroute2.netlink.rtnl import (
     RTM_DELROUTE,
     RTM_GETADDR,
     RTM_GETLINK,
+    RTM_GETQDISC,
     RTM_GETROUTE,
     RTM_NEWADDR,
     RTM_NEWLINK,
@@ -42,6 +43,7 @@ _RTNH_F_ONLINK = 0x4
 _RTN_UNICAST = 1
 _SCOPE_UNIVERSE, _SCOPE_LINK, _SCOPE_NOWHERE = 0, 253, 255
 _TABLE_MAIN = 254
+_TC_H_ROOT = 0xFFFFFFFF
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +147,15 @@ class Netlink(RtnetlinkSocket):
         if link is None:
             raise ApplyError(f"find device {name}", f"device {name} does not exist")
         return link
+
+    def dropped(self, name: str) -> int:
+        """Outgoing packets that a device and its queue have dropped since they were made; 0 when there is no such device."""
+        link = self.find_link(name)
+        if link is None:
+            return 0
+        (message,) = self.request(RTM_GETLINK, 0, {}, index=link.index)
+        queues = (q for q in self.dump(RTM_GETQDISC) if q["index"] == link.index and q["parent"] == _TC_H_ROOT)
+        return int(message.get_attr("IFLA_STATS64")["tx_dropped"]) + sum(int(q.get_attr("TCA_STATS")["drop"]) for q in queues)
 
     def add_link(self, name: str, kind: str, settings: Mapping[str, int] | None = None) -> None:
         """Make a device of a kind; it is down. Refused (EEXIST) when the name is taken.

@@ -46,6 +46,8 @@ class TunnelState:
         mtu_bytes: the largest outer packet that is sent.
         cause: while it is down, the counter that copies are dropped under; `failed` when they are not even handed over.
         past: what is remembered of it; None when nothing is.
+        egress_dropped: outgoing packets of all kinds that the egress and its queue have dropped since they were made; copies
+            among them count as sent.
     """
 
     state: str
@@ -56,6 +58,7 @@ class TunnelState:
     mtu_bytes: int
     cause: str = ""
     past: Past | None = None
+    egress_dropped: int = 0
 
 
 def broken(mtu_bytes: int, part: str) -> TunnelState:

@@ -6,6 +6,7 @@ import gc
 import select
 import socket
 import struct
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import IPv4Interface, IPv4Network
 from threading import Barrier
@@ -169,3 +170,17 @@ def test_a_dump_that_was_interrupted_is_made_again(changing):
 def test_tables_that_never_rest_are_an_error(changing):
     with pytest.raises(NetlinkError, match="change too fast"):
         changing(10_000).addresses()
+
+
+def test_what_a_full_queue_drops_is_told(net: Net) -> None:
+    net.ip("address add 10.1.0.1/24 dev eth0")
+    subprocess.run(
+        ["tc", "qdisc", "add", "dev", "eth0", "root", "tbf", "rate", "8kbit", "burst", "2kb", "limit", "2kb"], check=True
+    )
+    with Netlink() as netlink, net.udp_near() as sender:
+        before = netlink.dropped("eth0")
+        for _ in range(50):
+            sender.sendto(bytes(1000), ("10.1.0.9", 9))
+        assert netlink.dropped("eth0") - before > 30
+        assert netlink.dropped("eth1") == 0
+        assert netlink.dropped("eth9") == 0

@@ -52,6 +52,7 @@ def _standing(name: str, reason: str, intent: TunnelIntent | None, state: Tunnel
         "device": state.egress if state else None,
         "next_hop": state.next_hop if state else None,
         "mac": state.mac if state else None,
+        "egress_dropped_packets": state.egress_dropped if state else None,
         "mtu_bytes": mtu,
         "unchanged_bytes": mtu - intent.encapsulation.overhead_bytes if intent and mtu is not None else None,
         "oversize": intent.oversize if intent else None,
@@ -135,6 +136,8 @@ def way_lines(row: Row) -> Iterator[str]:
         yield f"next hop {row['next_hop']} ({row['mac'] or 'hardware address not known'}) by {row['device']}"
     elif row["device"] is not None:
         yield f"leaves by {row['device']}"
+    if row["egress_dropped_packets"]:
+        yield f"{row['device']} has dropped {row['egress_dropped_packets']} outgoing packets: copies among them count as sent"
     if row["mtu_bytes"] is not None:
         fits = f"packets up to {row['unchanged_bytes']} bytes are copied unchanged, larger ones: {_larger(row)}"
         yield f"path takes {row['mtu_bytes']} bytes: {fits}"
