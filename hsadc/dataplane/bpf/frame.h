@@ -78,12 +78,29 @@ INLINE u32 ipv4_of(const struct __sk_buff *skb, struct frame *frame)
 	return swap16(ip.total) < frame->ip_size ? 0 : swap16(ip.total);
 }
 
-INLINE u32 ipv6_of(const struct __sk_buff *skb, struct scratch *scratch)
+/* Takes the jumbo payload option (RFC 2675) out of a packet that will be segmented: the kernel puts it into those of more than 65,535
+ * bytes ("BIG TCP") for those who look at them, and never sends it. */
+INLINE long drop_jumbo(struct __sk_buff *skb, struct ipv6 *ip)
+{
+	struct extension option;
+
+	if (!skb->gso_size || ip->next != HOP_BY_HOP || ip->payload)
+		return 0;
+	if (bpf_skb_load_bytes(skb, ETH_LENGTH + IPV6_LENGTH, &option, sizeof(option)))
+		return -1;
+	if (option.length || option.fragment != JUMBO_OPTION)
+		return 0;
+	ip->next = option.next;
+	return bpf_skb_adjust_room(skb, -(s32)JUMBO_LENGTH, BPF_ADJ_ROOM_NET, BPF_F_ADJ_ROOM_FIXED_GSO) |
+	       bpf_skb_store_bytes(skb, ETH_LENGTH + __builtin_offsetof(struct ipv6, next), &option.next, 1, 0);
+}
+
+INLINE u32 ipv6_of(struct __sk_buff *skb, struct scratch *scratch)
 {
 	struct frame *frame = &scratch->frame;
 	struct ipv6 *ip = &scratch->first.ipv6;
 
-	if (bpf_skb_load_bytes(skb, ETH_LENGTH, ip, sizeof(*ip)) || (ip->version_class_label & 0xf0) != 0x60)
+	if (bpf_skb_load_bytes(skb, ETH_LENGTH, ip, sizeof(*ip)) || (ip->version_class_label & 0xf0) != 0x60 || drop_jumbo(skb, ip))
 		return 0;
 	frame->ip_size = IPV6_LENGTH;
 	frame->protocol = ip->next;

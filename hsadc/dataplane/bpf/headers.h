@@ -3,7 +3,7 @@
 
 #include "kernel.h"
 
-enum { ETH_LENGTH = 14, VLAN_LENGTH = 4, IP_LENGTH = 20, IPV6_LENGTH = 40, TCP_LENGTH = 20, UDP_LENGTH = 8, FRAGMENT_LENGTH = 8 };
+enum { ETH_LENGTH = 14, VLAN_LENGTH = 4, IP_LENGTH = 20, IPV6_LENGTH = 40, TCP_LENGTH = 20, UDP_LENGTH = 8, FRAGMENT_LENGTH = 8, JUMBO_LENGTH = 8 };
 enum { HEADER_MAX = 64 }; /* an IPv4 or TCP header has at most 60 bytes; the next power of two makes bounds cheap to prove */
 enum { EXTENSIONS_MAX = 6 };
 enum { HOP_BY_HOP = 0, ICMP = 1, TCP = 6, UDP = 17, ROUTING = 43, FRAGMENT_HEADER = 44, GRE_PROTOCOL = 47, ICMPV6 = 58, DESTINATION = 60 };
@@ -13,6 +13,8 @@ enum { TCP_FIN = 1, TCP_SYN = 2, TCP_RST = 4, TCP_PSH = 8, TCP_URG = 32, TCP_CWR
 static const be16 ETH_IP = 0x0008, ETH_IPV6 = 0xdd86, ETH_VLAN = 0x0081, ETH_QINQ = 0xa888;
 static const be16 IP_MORE = 0x0020, IP_FRAGMENT = 0xff3f /* more fragments, or an offset */, IP_OFFSET = 0xff1f;
 static const be16 FRAGMENT_OFFSET = 0xf8ff, FRAGMENT_PLACE = 0xf9ff; /* of an IPv6 fragment header; with "more" */
+
+static const be16 JUMBO_OPTION = 0x04c2; /* type and length, the first option of a hop-by-hop header */
 
 /* An IPv6 address, or an IPv4 one as ::ffff:a.b.c.d; compared in words. */
 struct address {
