@@ -4,7 +4,8 @@
 
 First the highest of some rates at which every packet was copied (512 bytes, three attempts each), and then a flood as fast as
 it can be sent: what became of its packets, those of the traffic itself and their copies. `unaccounted` is what was neither
-copied nor counted as lost by hsadc; peers count nothing. Processes run where the kernel puts them.
+copied nor counted as lost by hsadc; peers count nothing, and the losses of the slow cable are its queue's. Processes run
+where the kernel puts them.
 
 Then production traffic (TCP, mirrored in both directions, and a request with its answer of 200 bytes each) without a mirror,
 with one, and with one whose destination is overloaded: a cable of 10 Mb/s, and a profile's rate limit. Ratios are to no
@@ -18,6 +19,7 @@ import json
 import os
 import statistics
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,7 +27,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from live import ovs, ways
 from live.generator import Generator, generator
-from live.network import Network, device, network
+from live.network import Network, network
 from live.production import Production, production
 
 SIZE = 512
@@ -35,10 +37,11 @@ ATTEMPTS = 3
 FLOOD = 200_000
 ROUNDS, BULK_S, TRIPS = 3, 1.0, 2_000
 LIMIT_PPS = 5_000
+DRAIN_S = 0.5
 
 
-def highest(net: Network, way: ways.Way, sender: Generator, seconds: float) -> int:
-    """Packets a second that were offered and copied without a loss; 0 when there is no such rate."""
+def highest(net: Network, way: ways.Way, sender: Generator, seconds: float) -> tuple[int, bool]:
+    """Packets a second that were offered and copied without a loss, 0 when there is none; whether more cannot be sent."""
     found = 0
     with way.enter(net) as running:
         sender.send(SIZE, 100, 1_000)
@@ -50,9 +53,9 @@ def highest(net: Network, way: ways.Way, sender: Generator, seconds: float) -> i
                 if running.settle(net) - before >= sent.packets:
                     break
             else:
-                break
+                return found, False
             found = max(found, round(sent.rate_pps))  # a busy machine sends slower than it is told
-    return found
+    return found, True
 
 
 def above(net: Network, way: ways.Way, sender: Generator) -> None:
@@ -82,21 +85,22 @@ def slow_cable(net: Network) -> Iterator[ways.Running]:
     """A mirror whose cable to the analyzer takes 10 Mb/s."""
     net.run("adc", "tc", "qdisc", "add", "dev", "back", "root", "tbf", "rate", "10mbit", "burst", "32kb", "limit", "64kb")
     try:
-        before = device(net, "adc", "back")["stats64"]["tx"]["packets"]
         with ways.hsadc(net) as running:
             yield running
-            show_cable(net, running, before)
     finally:
         net.run("adc", "tc", "qdisc", "del", "dev", "back", "root")
 
 
-def show_cable(net: Network, running: ways.Running, before: int) -> None:
-    """What was sent is what the cable took and what its queue dropped, whose segments the kernel counts one by one."""
-    (queue,) = json.loads(net.run("adc", "tc", "-s", "-j", "qdisc", "show", "dev", "back"))
-    counted, passed = running.counted(), device(net, "adc", "back")["stats64"]["tx"]["packets"] - before
-    print(
-        f"{'':4}{counted.sent_packets:,} sent, {counted.dropped:,} dropped; cable: {queue['drops']:,} dropped, {passed:,} passed"
-    )
+def above_cable(net: Network, sender: Generator) -> None:
+    """A flood whose copies the cable cannot take: all that was sent has passed the cable, or its queue has dropped it."""
+    with slow_cable(net):
+        copies, received = net.copies(), net.received()
+        sent = sender.send(SIZE, FLOOD)
+        time.sleep(DRAIN_S)
+        copies, received = net.copies() - copies, net.received() - received
+        (queue,) = json.loads(net.run("adc", "tc", "-s", "-j", "qdisc", "show", "dev", "back"))
+    row = f"{sent.rate_pps:10,.0f} {received / sent.packets:9.2%} {copies / received:9.2%} {queue['drops']:13,}"
+    print(f"{'hsadc, cable of 10 Mb/s':32} {row} {received - copies - queue['drops']:13,}", flush=True)
 
 
 @contextmanager
@@ -143,12 +147,14 @@ def main() -> None:
     with network() as net, generator(net) as sender, production(net) as client:
         print(f"{'without a loss':32} {'packets/s':>10} {'x others':>9}")
         rates = {way.name: highest(net, way, sender, seconds) for way in compared}
-        for name, rate in rates.items():
-            print(f"{name:32} {rate:10,}  " + ", ".join(f"{rate / r:.1f} x {n}" for n, r in rates.items() if r and n != name))
+        for name, (rate, is_all) in rates.items():
+            ratios = ", ".join(f"{rate / r:.1f} x {n}" for n, (r, _) in rates.items() if r and n != name)
+            print(f"{name:32} {rate:10,}  {ratios}{'; no more can be sent here' if is_all else ''}")
         heads = f"{'received':>9} {'copied':>9} {'counted lost':>13} {'unaccounted':>13}"
         print(f"\n{FLOOD:,} packets at once{'':9} {'packets/s':>11} {heads}")
         for way in (ways.OFF, *compared):
             above(net, way, sender)
+        above_cable(net, sender)
         disturbance(net, client)
     print(f"load average {os.getloadavg()[0]:.1f}")
 

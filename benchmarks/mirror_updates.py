@@ -1,6 +1,6 @@
 """Changes of the mirror at full speed while it copies: none may cost a copy.
 
-    python benchmarks/mirror_updates.py [--updates 150000] [--rate 30000]         needs root
+    python benchmarks/mirror_updates.py [--updates 150000] [--rate 60000]         needs root
 
 Four kinds of change, each so many times: a profile, a tunnel, a rule and the access list of a profile are replaced by another
 one and back. Values are written as their drivers write them, straight into the maps, because a driver's questions to the
@@ -153,7 +153,7 @@ def main() -> None:
     """Measure and print."""
     options = argparse.ArgumentParser(description="Changes of the mirror at full speed while it copies.")
     options.add_argument("--updates", type=int, default=150_000, help="of each kind")
-    options.add_argument("--rate", type=int, default=30_000, help="packets a second")
+    options.add_argument("--rate", type=int, default=60_000, help="packets a second")
     asked = options.parse_args()
     print(f"load average {os.getloadavg()[0]:.1f}; {SIZE} bytes")
     print(f"{'changed':26} {'times':>10} {'a second':>10} {'packets':>10} {'a second':>10} {'no copy':>8}")
