@@ -163,7 +163,7 @@ def _make_map() -> None:
 
 
 def _load() -> int:
-    """A program of the newest things that ours need: atomic operations that return a value (Linux 5.12), a helper function of 5.11.
+    """A program of the newest things that ours need: atomic operations that return a value (Linux 5.12), for one.
 
     The caller closes the descriptor.
     """
