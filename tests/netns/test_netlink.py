@@ -172,10 +172,10 @@ def test_tables_that_never_rest_are_an_error(changing):
         changing(10_000).addresses()
 
 
-def test_what_a_full_queue_drops_is_told(net: Net) -> None:
+def test_what_a_full_queue_drops_is_told(net):
     net.ip("address add 10.1.0.1/24 dev eth0")
     subprocess.run(
-        ["tc", "qdisc", "add", "dev", "eth0", "root", "tbf", "rate", "8kbit", "burst", "2kb", "limit", "2kb"], check=True
+        ["tc", *["qdisc", "add", "dev", "eth0", "root", "tbf", "rate", "8kbit", "burst", "2kb", "limit", "2kb"]], check=True
     )
     with Netlink() as netlink, net.udp_near() as sender:
         before = netlink.dropped("eth0")
