@@ -123,7 +123,7 @@ class _Stream:
     def add(self, sequence, is_first, data):
         if is_first:
             self.next = (sequence + 1) % 2**32
-        elif data:
+        elif data and self.next is not None:
             self._take(sequence, data)
 
     def _take(self, sequence, data):

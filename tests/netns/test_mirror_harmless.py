@@ -10,11 +10,14 @@ from dataclasses import replace
 
 import pytest
 from pyroute2.netlink.rtnl import RTM_NEWLINK
+from scapy.layers.inet import IP, TCP
+from scapy.layers.l2 import Ether
+from scapy.packet import Raw
 
 from hsadc.dataplane.bpf.records import Source, encode_rule_key
 from hsadc.dataplane.netlink import Netlink
 from hsadc.intent.mirror import PortMirrorIntent
-from tests.netns.mirror_net import PORT, RULE, SERVER, TUNNEL, encapsulated, mirror_in
+from tests.netns.mirror_net import CLIENT, PORT, RULE, SERVER, TUNNEL, encapsulated, mirror_in
 from tests.netns.stress_net import SERVER6, Analyzer, StressNet, big_transfer, ipv6, settled, stored_capture
 
 pytestmark = pytest.mark.netns
@@ -175,6 +178,39 @@ def test_packets_larger_than_any(net, family, tunnel):
     assert Analyzer().read(frames).digests()[0] == [sent]
 
 
+def test_copies_that_find_no_room(net):
+    """The way to the analyzer takes a few packets at a time: copies are lost there, and nothing else is."""
+    net.run("router", "ethtool -K lan gro on")  # its end of the cable is a ring of 256 packets then
+    with mirror_in(net) as mirror:
+        _wide_transfer(net, SERVER, 30_000_000)
+        copies = settled(mirror).tunnel("tunnel1")
+    assert (copies.dropped, copies.unaccounted) == (0, 0)
+
+
+@pytest.mark.parametrize("tunnel", [TUNNEL, EXACT], ids=["direct", "exact"])
+@pytest.mark.parametrize("payload", [0, 1, 1420])
+def test_segments_with_as_many_options_as_there_can_be(net, tunnel, payload):
+    flow = Ether(dst=_mac(net, "adc", "front"), src="02:00:00:00:00:01") / IP(src=CLIENT, dst=SERVER, id=7)
+    options = [("NOP", None)] * 38 + [("EOL", None)] * 2
+    frame = bytes(flow / TCP(sport=1024, dport=PORT, seq=5, flags="PA", options=options) / Raw(b"x" * payload))
+    with mirror_in(net, [tunnel]) as mirror:
+        with net.inside("client"):
+            sender = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+        with net.inside("adc"):
+            taker = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP)
+        with sender, taker, stored_capture(net) as frames:
+            taker.settimeout(5)
+            sender.bind(("eth0", 0))
+            sender.send(frame)
+            assert taker.recv(2000) == frame[14:]
+            copies = settled(mirror).tunnel("tunnel1")
+        analyzer = Analyzer(keep=True).read(frames)
+    assert copies.dropped == copies.unaccounted == 0
+    pieces = [p for p in analyzer.packets if p[20:22] == (1024).to_bytes(2)]
+    assert (len(pieces), len(pieces) == 1) == (1 + copies.split, pieces == [frame[14:]])
+    assert sum(len(p) - 80 for p in pieces) == payload
+
+
 @pytest.mark.parametrize("how", ["zerocopy", "sendfile"])
 @pytest.mark.parametrize("tunnel", [TUNNEL, EXACT], ids=["direct", "exact"])
 def test_pages_that_are_the_senders(net, how, tunnel):
@@ -210,6 +246,10 @@ def test_pages_that_are_the_senders(net, how, tunnel):
         settled(mirror)
     assert received.hexdigest() == hashlib.sha256(body).hexdigest()
     assert Analyzer().read(frames).digests()[1] == [received.hexdigest()]
+
+
+def _mac(net, role, device):
+    return net.run(role, f"cat /sys/class/net/{device}/address").strip()
 
 
 def _wide_transfer(net, address, size):
