@@ -131,8 +131,8 @@ MADE_UP = "ether host 02:00:00:00:00:01"
 def test_a_large_segment_with_a_vlan_tag(net, ip, role, device):
     """The tag stands beside the packet; each frame gets it."""
     big = BELOW / ip / TCP(sport=PORT, dport=1024, seq=5, flags="PA") / Raw(BODY[:10_000])
-    push_tag(net, role, device, 0xA007)
     with portable(net, tunnel=FRAMES) as mirror, capture(net, "adc", "back", MADE_UP) as frames:
+        push_tag(net, role, device, 0xA007)  # by a filter that is named as ours: at its start the mirror would remove it
         send_open(net, role, device, bytes(big), 14 + len(ip), 1 if IP in big else 4, 1200)
         settled(mirror)
     packets = [Ether(frame) for frame in frames]
