@@ -1,4 +1,4 @@
-"""Bulk TCP through a mirrored device: one connection, without a mirror, with one, and with one that treats each packet alone.
+"""Bulk TCP through a device: without a mirror, with one of other traffic, with one, and with one that treats packets one by one.
 
     python benchmarks/mirror_bulk.py [--seconds 2] [--rounds 5]         needs root
 
@@ -21,7 +21,7 @@ from live import ways
 from live.network import network
 from live.production import own_cpu_s, production
 
-COMPARED = (ways.OFF, ways.CLONE, ways.BPF, ways.BPF_SEQUENCE)
+COMPARED = (ways.OFF, ways.CLONE, ways.BPF_NO_MATCH, ways.BPF, ways.BPF_SEQUENCE)
 
 
 def main() -> None:

@@ -19,6 +19,8 @@ from live.ways import BULK_PORT
 _ECHO, _SINK = b"e", b"s"
 _CHUNK = bytes(1 << 18)
 _MESSAGE = bytes(200)
+_MSS_BYTES = 1400
+"""As a mirrored virtual server asks for, so that a copy of a full segment fits with what is put in front of it."""
 
 
 class Production:
@@ -72,6 +74,7 @@ def _in_namespace(network: Network, role: str, work: Callable[[], None]) -> Any:
 
 def _serve() -> None:
     listener = socket.create_server((SERVER, BULK_PORT))
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, _MSS_BYTES)
     while True:
         connection, _ = listener.accept()
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

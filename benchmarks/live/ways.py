@@ -136,8 +136,9 @@ def bring(mirror: Any, **wanted: Any) -> None:
 def hsadc(
     network: Network, make: Callable[[], Any] = Mirror, encapsulation: Encapsulation = GRE, **profile: Any
 ) -> Iterator[Running]:
-    """The mirror of hsadc, and its rules for the flood and for TCP."""
-    tunnel, lists = replace(TUNNEL, encapsulation=encapsulation), profile.pop("lists", ())
+    """The mirror of hsadc, with `lists` and `rules`, which are those for the flood and for TCP unless given."""
+    tunnel = replace(TUNNEL, encapsulation=encapsulation)
+    lists, rules = profile.pop("lists", ()), profile.pop("rules", RULES)
     with network.inside("adc"):
         mirror = make()
         mirror.start_watching()
@@ -147,7 +148,7 @@ def hsadc(
                 tunnels=[tunnel],
                 lists=lists,
                 profiles=[replace(PROFILE, **profile)],
-                rules=RULES,
+                rules=rules,
                 taps=[TapIntent("front")],
             )
             _wait_until_up(mirror)
@@ -177,6 +178,7 @@ OVS = Way("Open vSwitch, GRE Ethernet", partial(_ovs, mirror=True), 15_000, 42 +
 PLAIN = Way("Python AF_PACKET loop, GRE", partial(_loop, loop=sockets.plain_loop, pause_s=0.2), 15_000, 42 + 24)
 SCAPY = Way("Scapy sniff and send, GRE", partial(_loop, loop=sockets.scapy_loop, pause_s=3), 100, 42 + 24)
 BPF = Way("hsadc, GRE", hsadc, 0, 42 + 24)
+BPF_NO_MATCH = Way("hsadc, traffic of no rule", partial(hsadc, rules=RULES[:1]))
 BPF_ETHERNET = Way("hsadc, GRE Ethernet", partial(hsadc, encapsulation=replace(GRE, payload="ethernet")), 0, 42 + 24 + FRAME_AT)
 BPF_VXLAN = Way("hsadc, VXLAN", partial(hsadc, encapsulation=VXLAN), 0, 42 + 36 + FRAME_AT)
 BPF_SEQUENCE = Way("hsadc, GRE with sequence", partial(hsadc, encapsulation=replace(GRE, sequence=True)), 0, 42 + 28)
