@@ -84,7 +84,7 @@ def test_in_a_container(net: Net) -> None:
     ("name", "error", "ability_name", "text"),
     [
         ("_make_map", errno.ENOSYS, "bpf_map", "this kernel has no bpf system call (CONFIG_BPF_SYSCALL)"),
-        ("_load", errno.EINVAL, "bpf_program", "this kernel is too old (Linux 5.10 has what the programs need)"),
+        ("_load", errno.EINVAL, "bpf_program", "this kernel is too old (Linux 5.12 has what the programs need)"),
         ("_make_link", errno.EOPNOTSUPP, "ifb", "this kernel has no ifb devices (CONFIG_IFB)"),
         ("_add_clsact", errno.ENOENT, "clsact", "this kernel has no clsact queueing discipline (CONFIG_NET_SCH_INGRESS)"),
         ("_add_clsact", errno.EBUSY, "clsact", "the kernel refuses: Device or resource busy"),
