@@ -16,6 +16,10 @@ from hsadc.dataplane.replay.reading import CaptureReader
 from hsadc.dataplane.replay.run import replay
 from hsadc.errors import WireError
 from hsadc.intent.mirror import PortMirrorIntent
+from tests.netns.packet_case import Case
+from tests.netns.packet_net import PacketNet
+from tests.netns.test_packet_property import SETUPS
+from tests.netns.test_packet_table import Device, is_seen
 from tests.unit.dataplane.portable.examples import FRAME, GRE, INTENTS, TUNNEL
 from tests.unit.dataplane.replay.test_reading import pcap
 from tests.unit.dataplane.replay.test_run import packets
@@ -88,3 +92,28 @@ def test_tshark_reads_what_was_written(tmp_path):
     found = [line.split("\t") for line in by_tshark(tmp_path / "out", *fields)]
     assert [(name, sequence) for name, _, sequence in found] == [("tunnel1", str(n)) for n in range(3)]
     assert all(protocols.startswith("eth:ethertype:ip:gre:eth") for _, protocols, _ in found), found
+
+
+@pytest.mark.netns
+def test_the_kernel_copies_the_packets_of_other_projects_files_as_the_pure_mirror_does(captures):
+    wanted = SETUPS["GRE ethernet, numbered"]
+    found = [(frame, sent) for path in captures for frame, sent in frames_of(path) if is_seen(wanted, frame)]
+    assert len(found) > 30
+    with PacketNet() as net:
+        device = Device(net)
+        for at in range(0, len(found), 50):
+            part = tuple((frame, not sent) for frame, sent in found[at : at + 50])
+            device.judge(Case("captured", wanted, part, (), {}, {}), lambda frames, _: net.run(frames))
+
+
+def frames_of(path):
+    """The frames of a file, up to its damage, and whether each was sent."""
+    reader = CaptureReader(path)
+    try:
+        for batch in reader.batches():
+            for at, n, sent in zip(batch.offsets, batch.lengths, batch.sent, strict=True):
+                yield batch.data[at : at + n].tobytes(), bool(sent)
+    except WireError:
+        return
+    finally:
+        reader.close()
