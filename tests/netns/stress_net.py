@@ -79,32 +79,31 @@ def settled(mirror):
 
 @contextlib.contextmanager
 def stored_capture(net, role="adc", device="back", expression=_OUT, direction="out"):
-    """A capture file; the block's value yields its frames one by one after the block, and then removes it."""
+    """A capture; the block's value yields its frames one by one after the block. The file has no name any more then."""
     file = Path(f"/tmp/{net.prefix}-{device}-{next(_numbers)}.pcap")
     dump = ["ip", "netns", "exec", net.names[role], "tcpdump", "-i", device, "-Q", direction, "-w", str(file), "-U"]
     dump += ["-B", str(1 << 20 if FULL else 1 << 16), "-s", "2048", "--immediate-mode", expression]  # KiB
-    process = subprocess.Popen(dump, stderr=subprocess.PIPE, text=True)
+    process, kept = subprocess.Popen(dump, stderr=subprocess.PIPE, text=True), []
     with contextlib.suppress(ProcessLookupError):
         os.sched_setaffinity(process.pid, range(os.cpu_count()))  # a test that has one CPU must not keep it waiting
     try:
         process.stderr.readline()  # it listens now
-        yield _frames(file)
+        yield _frames(kept)
         size = -1
         while size != file.stat().st_size:  # nothing arrives any more
             size = file.stat().st_size
             time.sleep(0.25)
-    except BaseException:
-        file.unlink(missing_ok=True)
-        raise
     finally:
         process.terminate()
         _, told = process.communicate()
+        if file.exists():
+            kept.append(file.open("rb"))
+            file.unlink()
     assert re.search(r"^0 packets dropped by kernel", told, re.MULTILINE), told
 
 
-def _frames(file):
-    with file.open("rb") as stream:
-        file.unlink()
+def _frames(kept):
+    with kept.pop() as stream:
         stream.read(24)
         while head := stream.read(16):
             seconds, microseconds, length, whole = struct.unpack("=4I", head)
