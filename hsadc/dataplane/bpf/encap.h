@@ -173,7 +173,8 @@ INLINE u32 repeated_headers(const struct __sk_buff *skb, const struct scratch *s
 	const struct packet *packet = &scratch->packet;
 
 	if (packet->family)
-		return headers_length(skb, ETH_LENGTH, ETH_LENGTH + packet->transport - packet->offset, packet->protocol);
+		return headers_length(skb, ETH_LENGTH, ETH_LENGTH + packet->transport - packet->offset - jumbo_length(skb, packet),
+				      packet->protocol);
 	return headers_length(skb, ETH_LENGTH, ETH_LENGTH + scratch->frame.ip_size, scratch->frame.protocol);
 }
 

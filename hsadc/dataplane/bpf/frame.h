@@ -78,8 +78,7 @@ INLINE u32 ipv4_of(const struct __sk_buff *skb, struct frame *frame)
 	return swap16(ip.total) < frame->ip_size ? 0 : swap16(ip.total);
 }
 
-/* Takes the jumbo payload option (RFC 2675) out of a packet that will be segmented: the kernel puts it into those of more than 65,535
- * bytes ("BIG TCP") for those who look at them, and never sends it. */
+/* Takes the jumbo payload option out of a packet that will be segmented; see jumbo_length(). */
 INLINE long drop_jumbo(struct __sk_buff *skb, struct ipv6 *ip)
 {
 	struct extension option;

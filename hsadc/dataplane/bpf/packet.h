@@ -173,6 +173,15 @@ INLINE void read_packet(const struct __sk_buff *skb, struct scratch *scratch)
 		packet->family = 0; /* cut off */
 }
 
+/* Bytes of the jumbo payload option (RFC 2675) that the kernel puts into IPv6 packets of more than 65,535 bytes ("BIG TCP") for those
+ * who look at them, and never sends. */
+INLINE u32 jumbo_length(const struct __sk_buff *skb, const struct packet *packet)
+{
+	if (!skb->gso_size || packet->family != 6 || packet->length != IPV6_LENGTH)
+		return 0;
+	return packet->transport > packet->offset + IPV6_LENGTH ? JUMBO_LENGTH : 0;
+}
+
 /* Length of the headers that every segment of a GSO packet repeats, from its IP header on; 0 when it is neither TCP nor UDP. */
 INLINE u32 headers_length(const struct __sk_buff *skb, u32 ip_offset, u32 transport, u32 protocol)
 {

@@ -138,10 +138,7 @@ INLINE u32 bytes_of(const struct __sk_buff *skb, const struct packet *packet, u3
 
 	if (packets > 1)
 		bytes += (packets - 1) * headers_length(skb, packet->offset, packet->transport, packet->protocol);
-	/* The kernel's jumbo payload option is sent in none of them; see drop_jumbo(). */
-	if (skb->gso_size && packet->family == 6 && packet->length == IPV6_LENGTH && packet->transport > packet->offset + IPV6_LENGTH)
-		bytes -= packets * JUMBO_LENGTH;
-	return bytes;
+	return bytes - packets * jumbo_length(skb, packet);
 }
 
 /* Looks at the packet as one of a source; what may be a copy is not copied from a `guarded` one. */
