@@ -17,7 +17,7 @@ demo: $(VENV)/demo
 
 test: lint $(VENV)/test
 	@echo "==> tests"
-	@$(BIN)/pytest -q --cov --cov-report= $(PYTEST)
+	@$(BIN)/pytest -q -n 2 --dist loadgroup --cov --cov-report= $(PYTEST)
 	@echo "==> branch coverage: all of the pure packages, most of the rest"
 	@$(BIN)/coverage report --skip-covered --fail-under=100 --include='$(PURE)'
 	@$(BIN)/coverage report --skip-covered --fail-under=85
@@ -30,7 +30,7 @@ lint: $(VENV)/test
 	@$(BIN)/lint-imports --no-logo
 
 unit: $(VENV)/test
-	@$(BIN)/pytest -q tests/unit
+	@$(BIN)/pytest -q -n auto --dist loadgroup tests/unit
 
 bench: $(VENV)/bench
 	@for script in benchmarks/*.py; do echo "==> $$script"; $(BIN)/python $$script; done
