@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv6Address
+
 import pytest
 
 from hsadc.intent.compile import compile_config
@@ -24,6 +26,12 @@ def test_what_each_receiver_cannot_decode():
 def test_a_receiver_must_be_told_of_another_vxlan_port(receiver):
     why = undecodable(receiver, OTHER_PORT)
     assert why is None if receiver == "generic" else why.startswith(f"{receiver} decodes VXLAN on port 4789 unless")
+
+
+@pytest.mark.parametrize("receiver", RECEIVERS)
+def test_vxlan_over_ipv6_has_a_checksum_that_must_be_allowed(receiver):
+    outer = Encapsulation("vxlan", IPv6Address("fd00::1"), IPv6Address("fd00::2"), payload="ethernet")
+    assert "udp6zerocsumrx" in undecodable(receiver, outer)
 
 
 def test_what_would_be_right_is_said():
