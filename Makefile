@@ -17,7 +17,8 @@ demo: $(VENV)/demo
 
 test: lint $(VENV)/test
 	@echo "==> tests"
-	@$(BIN)/pytest -q -n 2 --dist loadgroup --cov --cov-report= $(PYTEST)
+	@$(BIN)/pytest -q -n auto --cov --cov-report= tests/unit
+	@$(BIN)/pytest -q --cov --cov-append --cov-report= --ignore=tests/unit
 	@echo "==> branch coverage: all of the pure packages, most of the rest"
 	@$(BIN)/coverage report --skip-covered --fail-under=100 --include='$(PURE)'
 	@$(BIN)/coverage report --skip-covered --fail-under=85
@@ -30,7 +31,7 @@ lint: $(VENV)/test
 	@$(BIN)/lint-imports --no-logo
 
 unit: $(VENV)/test
-	@$(BIN)/pytest -q -n auto --dist loadgroup tests/unit
+	@$(BIN)/pytest -q -n auto tests/unit
 
 bench: $(VENV)/bench
 	@for script in benchmarks/*.py; do echo "==> $$script"; $(BIN)/python $$script; done
