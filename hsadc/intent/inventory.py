@@ -1,9 +1,13 @@
-"""What the compiler must know of the machine: its Ethernet devices. Observed by the dataplane, a plain value here."""
+"""What the compiler must know of the machine: its Ethernet devices, and what configured files hold. Observed by the dataplane,
+plain values here."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from ipaddress import IPv4Interface, IPv6Interface
+
+from hsadc.intent.material import Material
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +33,21 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """The machine's Ethernet devices, in the kernel's order (by index)."""
+    """The machine.
+
+    Attributes:
+        devices: its Ethernet devices, in the kernel's order (by index).
+        materials: what the files of the configured trust domains hold, by trust domain.
+        pages: the configured HTML files, by name; a file that cannot be read is missing.
+        hop_namespace: name of the network namespace that the hop leads to, there or not.
+        hop_present: whether the hop is there.
+    """
 
     devices: tuple[Device, ...] = ()
+    materials: Mapping[str, Material] = field(default_factory=dict)
+    pages: Mapping[str, str] = field(default_factory=dict)
+    hop_namespace: str = "hsadc-hop"
+    hop_present: bool = False
 
     def find(self, interface: str, device: str | None) -> Device | None:
         """The device behind `interface ethernetX/Y`: the one named, else the Y-th physical one (slot X is always 0)."""

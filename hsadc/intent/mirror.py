@@ -14,7 +14,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from hsadc.wire.encapsulation import Encapsulation
 
-TCP = 6
+TCP, UDP = 6, 17
 ANY_PROTOCOL, ANY_ICMP = 256, 257
 """Of an access list's entry: any protocol, and the ICMP of the packet's family."""
 ANY_PORT = (0, 65535)
@@ -135,8 +135,9 @@ class RuleIntent:
         id: the virtual server's number, 1 to 65535; names its counters.
         address: the virtual server's address.
         port: the virtual server's port, 1 to 65535.
-        protocol: IP protocol number; 6 is TCP.
+        protocol: IP protocol number; 6 is TCP, 17 is UDP.
         profile: number of the profile.
+        hop: True means packets on the clear hop (`hsadc.intent.hop`), and those alone; False those on all other devices.
     """
 
     id: int
@@ -144,11 +145,12 @@ class RuleIntent:
     port: int
     protocol: int
     profile: int
+    hop: bool = False
 
     @property
-    def key(self) -> tuple[IPv4Address | IPv6Address, int, int]:
+    def key(self) -> tuple[IPv4Address | IPv6Address, int, int, bool]:
         """What a packet is matched by."""
-        return self.address, self.port, self.protocol
+        return self.address, self.port, self.protocol, self.hop
 
     def __str__(self) -> str:
         """As an error names it."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
 from enum import Enum
 from functools import cache
+from itertools import zip_longest
 from types import UnionType
 from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
 
@@ -186,7 +187,7 @@ def _target(rule: str) -> tuple[str, Setting | None]:
 
 def _check_new(section: str, name: str, given: Mapping[str, Any]) -> None:
     if section == "virtual_server" and "type" not in given:
-        why = f"there is no such object; to make one: {title(section, name)} type {{http|tcp}} id <1-65535>"
+        why = f"there is no such object; to make one: {title(section, name)} type {{tcp|udp|http|https|ssl}} id <1-65535>"
         raise ConfigError(title(section, name), why)
 
 
@@ -219,10 +220,13 @@ def _change_entry(item: type | None, entries: dict[Any, Any], command: Command) 
 
 
 def _made_of(item: type | None, args: tuple[Any, ...]) -> Any:
-    """What a line's arguments are: one plain value, or an object, whose defaults stand for what the line leaves out."""
+    """What a line's arguments are: one plain value, or an object, whose defaults stand for what the line leaves out.
+
+    A line that removes an entry may end after the entry's key.
+    """
     if item is None:
         return args[0]
-    return item(*(default if a is None else a for a, default in zip(args, _defaults(item), strict=True)))
+    return item(*(default if a is None else a for a, default in zip_longest(args, _defaults(item))))
 
 
 @cache

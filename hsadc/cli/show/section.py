@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _TOGETHER = {
     "interface": ("ethernet", "tunnel_interface"),
     "tunnel": tuple(TUNNELS.values()),
-    "slb": ("real_server", "server_pool", "virtual_server"),
+    "slb": ("monitor", "real_server", "server_pool", "virtual_server"),
 }
 _GLOBAL = tuple(f.name for f in fields(Config) if f.name not in SECTIONS)
 
