@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from hsadc.errors import ConfigError
 from hsadc.intent.address import AddressIntent, compile_addresses
+from hsadc.intent.datagram import DatagramIntent, compile_datagrams
 from hsadc.intent.haproxy import HaproxyIntent, compile_services
 from hsadc.intent.inventory import Inventory
 from hsadc.intent.link import LinkIntent, compile_links
@@ -41,6 +42,7 @@ class Intent:
     rules: tuple[RuleIntent, ...] = ()
     port_mirrors: tuple[PortMirrorIntent, ...] = ()
     taps: tuple[TapIntent, ...] = ()
+    datagrams: tuple[DatagramIntent, ...] = ()
     haproxy: tuple[HaproxyIntent, ...] = ()
 
 
@@ -77,6 +79,7 @@ def compile_config(config: Config, inventory: Inventory) -> Compiled:
         rules=mirror.rules,
         port_mirrors=mirror.port_mirrors,
         taps=taps,
+        datagrams=compile_datagrams(config, served),
         haproxy=compile_services(config, inventory, served, mss, mirror.rules),
     )
     return Compiled(
