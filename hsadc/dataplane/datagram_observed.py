@@ -9,14 +9,12 @@ from ipaddress import ip_address
 from typing import Any
 
 from hsadc.dataplane import nft
-from hsadc.dataplane.datagram_rules import ServerRules, chain_name, digest, number_of
+from hsadc.dataplane.datagram_rules import Endpoint, ServerRules, chain_name, digest, number_of
 from hsadc.dataplane.datagram_table import HOOKS, TABLE, base_rules
 
 _NOBODY = 0
 """The number of no virtual server: whose what belongs to none is."""
 
-Endpoint = tuple[str, int]
-"""A target's address and port."""
 Comments = tuple[str, ...]
 """Of the rules of a chain, in order; empty for a rule that has none."""
 
@@ -37,8 +35,8 @@ class Table:
 
     def right(self, closed: Collection[int]) -> bool:
         """Whether all that is not a virtual server's is as `base_script` makes it."""
-        base = {name: rules for name, rules in self.chains.items() if number_of(name) is None}
-        return base == {name: tuple(digest(rule) for rule in rules) for name, rules in base_rules(closed).items()}
+        wanted = {name: tuple(digest(rule) for rule in rules) for name, rules in base_rules(closed).items()}
+        return all(self.chains.get(name) == rules for name, rules in wanted.items())
 
 
 def read() -> Table | None:

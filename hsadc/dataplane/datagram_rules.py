@@ -15,10 +15,13 @@ from dataclasses import dataclass, field
 
 from hsadc.dataplane.datagram_share import share
 from hsadc.intent.datagram import DatagramIntent, DatagramTarget
+from hsadc.intent.probe import Probe
 
 _SERVER_COUNTERS = ("in", "out", "flows", "refused")
 _TARGET_COUNTERS = ("in", "out", "flows")
 
+Endpoint = tuple[str, int]
+"""A target's address and port."""
 Works = Callable[[DatagramTarget], bool]
 
 
@@ -54,6 +57,31 @@ def targets(server: DatagramIntent) -> Iterator[DatagramTarget]:
     """Those of all tiers, in order; the same one may come again."""
     for tier in server.tiers:
         yield from tier.targets
+
+
+def endpoint(target: DatagramTarget) -> Endpoint:
+    """Where a target is."""
+    return str(target.address), target.port
+
+
+def kept(server: DatagramIntent, works: Works) -> frozenset[Endpoint]:
+    """The targets whose flows go on: those that work and are not disabled, whether or not they take new ones."""
+    return frozenset(endpoint(t) for t in targets(server) if t.state != "disable" and works(t))
+
+
+def presumed_down(server: DatagramIntent, live: frozenset[Endpoint]) -> frozenset[Probe]:
+    """The probes that an earlier daemon found to be down, by what it left: they stay so until they are checked.
+
+    Args:
+        server: a virtual server that is in the table already.
+        live: the targets that it gives flows to there.
+    """
+    passed_over: set[Probe] = set()
+    for tier in server.tiers:
+        passed_over |= {t.probe for t in tier.targets if t.probe is not None and endpoint(t) not in live}
+        if live and live <= {endpoint(t) for t in tier.targets}:
+            return frozenset(passed_over)
+    return frozenset() if live else frozenset(passed_over)
 
 
 def render(server: DatagramIntent, works: Works) -> ServerRules:
