@@ -40,8 +40,9 @@ _IP, _PROTO = 1, 2
 _SOURCE, _DESTINATION = {4: 1, 6: 3}, {4: 2, 6: 4}
 _NUMBER, _SOURCE_PORT, _DESTINATION_PORT = 1, 2, 3
 _FILTER_ORIG = 1
-_BY_DESTINATION = 1 << 1 | 1 << 3 | 1 << 5
-"""Of a filter: the destination's address, the protocol and the destination's port must be those of the tuple."""
+_BY_DESTINATION = {4: 1 << 1 | 1 << 3 | 1 << 5, 6: 1 << 3 | 1 << 5}
+"""Of a filter: the destination's address, the protocol and the destination's port must be those of the tuple. Not the address with
+IPv6: Linux compares it the wrong way round, and passes over those that are the same (ctnetlink_filter_match_tuple)."""
 _BUFFER_BYTES = 1 << 18
 _AT_ONCE = 100
 
@@ -111,10 +112,12 @@ class Conntrack:
         wanted = _nest(_IP, _attribute(_DESTINATION[listener.version], listener.packed)) + _nest(
             _PROTO, _attribute(_NUMBER, bytes([socket.IPPROTO_UDP])) + _attribute(_DESTINATION_PORT, port.to_bytes(2))
         )
-        only = _nest(_FILTER, _attribute(_FILTER_ORIG, struct.pack("=I", _BY_DESTINATION)))
+        only = _nest(_FILTER, _attribute(_FILTER_ORIG, struct.pack("=I", _BY_DESTINATION[listener.version])))
         self._socket.send(self._message(_GET, _DUMP, listener, _nest(_ORIG, wanted) + only))
         for message in self._answers():
-            yield decode(message)
+            flow = decode(message)
+            if flow.listener == listener:
+                yield flow
 
     def forget(self, flows: Iterable[Flow]) -> None:
         """Forget flows: the next packet of each is the first one of a new flow. Those that are gone already do not matter.

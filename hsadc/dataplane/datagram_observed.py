@@ -85,13 +85,12 @@ def _elements(containers: Iterable[dict[str, Any]]) -> dict[int, dict[tuple[str,
     owners: dict[str, int] = {}
     for container in containers:
         for key, value in _pairs(container):
-            number = number_of(value.removeprefix("goto ")) or _NOBODY
             if not value:
                 of_sets.append((container["name"], key))
                 continue
+            number = number_of(value.removeprefix("goto ")) or _NOBODY
             found[number][container["name"], key] = value
-            if container["name"].startswith("listeners"):
-                owners[key] = number
+            owners[key] = number
     for name, key in of_sets:
         found[owners.get(key, _NOBODY)][name, key] = ""
     return found

@@ -85,6 +85,10 @@ class Net:
             self._cable("adc", "back", ("10.2.0.2/24", "fd02::2/64"), "real", "eth0", reals)
             self.run("real", "ip route add default via 10.2.0.2")
             self.run("real", "ip -6 route add default via fd02::2")
+            # A new namespace is like the first one, whatever that is like.
+            self.run("adc", "sysctl -qw net.ipv4.ip_forward=0 net.ipv6.conf.all.forwarding=0")
+            for name in ("adc", "real"):  # else no more than some ICMP errors a second are sent to one address
+                self.run(name, "sysctl -qw net.ipv4.icmp_ratelimit=0 net.ipv6.icmp.ratelimit=0")
         except BaseException:
             self._stack.close()
             raise
@@ -188,6 +192,15 @@ class Adc:
         with self._net.inside("adc"):
             return reconcile([(self.driver, servers)])
 
+    def observe(self):
+        with self._net.inside("adc"):
+            return self.driver.observe({})
+
+    def change(self, new):
+        """As the transaction does that looks at nothing before."""
+        with self._net.inside("adc"):
+            self.driver.change(new, new)
+
     def statistics(self, number=7):
         with self._net.inside("adc"):
             return self.driver.statistics()[number]
@@ -208,8 +221,8 @@ def adc(net, directory):
     here = Adc(net, directory)
     try:
         yield here
-        here.bring()
     finally:
+        here.bring()
         here.leave()
 
 
