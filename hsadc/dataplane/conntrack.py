@@ -5,7 +5,6 @@ A message is a netlink header, `struct nfgenmsg` (family, version, resource: 4 b
     CTA_TUPLE_ORIG, _REPLY   { CTA_TUPLE_IP { source, destination }, CTA_TUPLE_PROTO { protocol, source port, destination port } }
     CTA_COUNTERS_ORIG, _REPLY   { packets, bytes }, only while net.netfilter.nf_conntrack_acct is 1
     CTA_TIMEOUT   seconds
-    CTA_ID   tells a flow from a later one with the same addresses and ports
 
 Numbers in attributes are big endian but for the flags of a filter. pyroute2's own socket is not used: it runs an event loop
 inside, and reads some thousand flows a second where a table may have hundreds of thousands.
@@ -35,14 +34,14 @@ _GET, _DELETE = 0x101, 0x102
 _ERROR, _DONE = 2, 3
 _REQUEST, _ACK, _DUMP = 0x1, 0x4, 0x300
 _NESTED, _TYPE_MASK = 0x8000, 0x3FFF
-_ORIG, _REPLY, _TIMEOUT, _COUNTERS_ORIG, _COUNTERS_REPLY, _ID, _FILTER = 1, 2, 7, 9, 10, 12, 25
+_ORIG, _REPLY, _TIMEOUT, _COUNTERS_ORIG, _COUNTERS_REPLY, _FILTER = 1, 2, 7, 9, 10, 25
 _IP, _PROTO = 1, 2
 _SOURCE, _DESTINATION = {4: 1, 6: 3}, {4: 2, 6: 4}
 _NUMBER, _SOURCE_PORT, _DESTINATION_PORT = 1, 2, 3
 _FILTER_ORIG = 1
 _BY_DESTINATION = {4: 1 << 1 | 1 << 3 | 1 << 5, 6: 1 << 3 | 1 << 5}
-"""Of a filter: the destination's address, the protocol and the destination's port must be those of the tuple. Not the address with
-IPv6: Linux compares it the wrong way round, and passes over those that are the same (ctnetlink_filter_match_tuple)."""
+"""Of a filter: the destination's address, the protocol and the destination's port must be those of the tuple. Not the address
+with IPv6: Linux compares it the wrong way round, and passes over those that are the same (ctnetlink_filter_match_tuple)."""
 _BUFFER_BYTES = 1 << 18
 _AT_ONCE = 100
 
@@ -63,7 +62,7 @@ class Flow:
         bytes_in: from the client.
         packets_out: to the client.
         bytes_out: to the client.
-        key: what the kernel knows it by: its attributes for a request.
+        key: what the kernel knows it by: the attribute for a request.
     """
 
     client: Address
@@ -174,7 +173,7 @@ def decode(message: bytes) -> Flow:
         bytes_in,
         packets_out,
         bytes_out,
-        _nest(_ORIG, attributes[_ORIG]) + _attribute(_ID, attributes[_ID]),
+        _nest(_ORIG, attributes[_ORIG]),
     )
 
 

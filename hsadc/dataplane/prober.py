@@ -96,16 +96,21 @@ class Prober:
         self._counts: dict[Probe, _Count] = {}
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._changed: asyncio.Event | None = None
+        self._changed = asyncio.Event()
         self._stopping = False
 
     def start(self) -> None:
-        """Begin to check; nothing when it does already."""
+        """Begin to check; nothing when it does already.
+
+        Raises:
+            OSError: no file descriptor is left.
+        """
         with self._lock:
             if self._thread is None:
-                self._stopping = False
-                self._thread = threading.Thread(target=self._run, name="prober", daemon=True)
+                self._loop, self._changed, self._stopping = asyncio.SelectorEventLoop(), asyncio.Event(), False
+                self._thread = threading.Thread(target=self._run, args=(self._loop,), name="prober", daemon=True)
                 self._thread.start()
+                self._wake()
 
     def stop(self) -> None:
         """Check no more. Returns when the thread has ended; what is wanted stays so for the next start."""
@@ -146,28 +151,25 @@ class Prober:
         return ProbeState(count.up is not False, count.words, moment(count.since_s), checked)
 
     def _wake(self) -> None:
-        if self._loop is not None and self._changed is not None:
+        """Have the thread look at what is wanted. The lock is held."""
+        if self._loop is not None:
             self._loop.call_soon_threadsafe(self._changed.set)
 
-    def _run(self) -> None:
+    def _run(self, loop: asyncio.AbstractEventLoop) -> None:
         _allow_many_files()
-        with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+        with asyncio.Runner(loop_factory=lambda: loop) as runner:
             runner.run(self._main())
 
     async def _main(self) -> None:
         pinger, tasks = Pinger(), dict[Probe, asyncio.Task[None]]()
-        changed = asyncio.Event()
-        changed.set()
-        with self._lock:
-            self._loop, self._changed = asyncio.get_running_loop(), changed
         try:
             while not self._stopping:
-                await changed.wait()
-                changed.clear()
+                await self._changed.wait()
+                self._changed.clear()
                 self._settle(tasks, pinger)
         finally:
             with self._lock:
-                self._loop = self._changed = None
+                self._loop = None
             for task in tasks.values():
                 task.cancel()
             await asyncio.gather(*tasks.values(), return_exceptions=True)

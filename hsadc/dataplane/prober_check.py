@@ -98,8 +98,11 @@ async def check(attempt: Attempt, timeout_s: float) -> Verdict:
 def error_words(error: OSError) -> str:
     """The system's words, to be read in a sentence."""
     if isinstance(error, ssl.SSLError):
-        return f"TLS: {(error.reason or 'it breaks off').replace('_', ' ').lower()}"
-    words = os.strerror(error.errno) if error.errno is not None else str(error)
+        reason = getattr(error, "reason", None) or "it breaks off"
+        return f"TLS: {reason.replace('_', ' ').lower()}"
+    if error.errno is None:
+        return str(error) or "the connection breaks off"
+    words = os.strerror(error.errno)
     return words[:1].lower() + words[1:]
 
 
