@@ -10,17 +10,18 @@ from hsadc.dataplane.dataplane import touched
 from hsadc.intent.compile import Intent
 
 LOOKED_AT = {
-    "links": "links addresses routes tunnels access_lists profiles rules port_mirrors taps haproxy",
-    "addresses": "addresses routes tunnels access_lists profiles rules port_mirrors taps haproxy",
+    "links": "links addresses routes tunnels access_lists profiles rules port_mirrors taps datagrams haproxy",
+    "addresses": "addresses routes tunnels access_lists profiles rules port_mirrors taps datagrams haproxy",
     "routes": "routes",
-    "tunnels": "tunnels access_lists profiles rules port_mirrors taps haproxy",
-    "access_lists": "access_lists profiles rules port_mirrors taps haproxy",
-    "profiles": "profiles rules port_mirrors taps haproxy",
-    "rules": "rules port_mirrors taps haproxy",
-    "port_mirrors": "port_mirrors taps haproxy",
-    "taps": "taps haproxy",
+    "tunnels": "tunnels access_lists profiles rules port_mirrors taps datagrams haproxy",
+    "access_lists": "access_lists profiles rules port_mirrors taps datagrams haproxy",
+    "profiles": "profiles rules port_mirrors taps datagrams haproxy",
+    "rules": "rules port_mirrors taps datagrams haproxy",
+    "port_mirrors": "port_mirrors taps datagrams haproxy",
+    "taps": "taps datagrams haproxy",
+    "datagrams": "datagrams haproxy",
     "haproxy": "haproxy",
-    "routes rules": "routes rules port_mirrors taps haproxy",
+    "routes rules": "routes rules port_mirrors taps datagrams haproxy",
     "": "",
 }
 
