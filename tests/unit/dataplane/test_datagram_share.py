@@ -39,7 +39,9 @@ def test_round_robin_knows_no_weights():
 
 
 def test_random_is_in_proportion_to_the_weights():
-    assert share("random", targets(6, 3)) == "numgen random mod 3 map { 0 : 10.2.0.10 . 53, 1 : 10.2.0.10 . 53, 2 : 10.2.0.11 . 53 }"
+    assert (
+        share("random", targets(6, 3)) == "numgen random mod 3 map { 0 : 10.2.0.10 . 53, 1 : 10.2.0.10 . 53, 2 : 10.2.0.11 . 53 }"
+    )
 
 
 @given(st.lists(st.integers(1, 255), min_size=1, max_size=9))
