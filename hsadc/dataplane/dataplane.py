@@ -16,6 +16,7 @@ from hsadc.dataplane.driver import Driver
 from hsadc.dataplane.haproxy import HaproxyDriver
 from hsadc.dataplane.haproxy_statistics import VirtualServerStatistics
 from hsadc.dataplane.haproxy_supervisor import HaproxyState, Supervisor
+from hsadc.dataplane.hop import HopDriver
 from hsadc.dataplane.inventory import observe_inventory
 from hsadc.dataplane.link import LinkDriver
 from hsadc.dataplane.mirror import Mirror
@@ -26,6 +27,7 @@ from hsadc.dataplane.originals import Originals, kernel_identity
 from hsadc.dataplane.portable.mirror import PortableMirror
 from hsadc.dataplane.reconcile import Outcome, asking, reconcile
 from hsadc.dataplane.route import RouteDriver
+from hsadc.dataplane.transparent import TransparentDriver
 from hsadc.dataplane.tunnel import TunnelState, broken
 from hsadc.errors import Unsupported
 from hsadc.intent.compile import Intent
@@ -128,6 +130,8 @@ class Dataplane:
                 "profiles": self._mirror.profiles,
                 "rules": self._mirror.rules,
                 "port_mirrors": self._mirror.port_mirrors,
+                "hops": HopDriver(netlink, self._originals),
+                "transparents": TransparentDriver(netlink),
                 "taps": self._mirror.taps,
                 "haproxy": self._haproxy,
             }

@@ -26,9 +26,9 @@ class Setting:
     """One setting of one device.
 
     Attributes:
-        device: Linux name.
-        index: the kernel's number of the device: after it was unplugged, another device may get its name.
-        name: `mtu_bytes` or `up`.
+        device: Linux name; `all` or `default` for what /proc/sys/net has for all devices and for new ones.
+        index: the kernel's number of the device: after it was unplugged, another device may get its name; 0 for those two.
+        name: `mtu_bytes`, `up` or the name that /proc/sys/net has for it.
     """
 
     device: str
@@ -52,9 +52,13 @@ class Originals:
         """The value before the first change; None when hsadc has not changed it."""
         return self._values.get(setting)
 
-    def devices(self) -> frozenset[tuple[str, int]]:
-        """Names and indexes of the devices of which something is remembered."""
-        return frozenset((s.device, s.index) for s in self._values)
+    def devices(self, *names: str) -> frozenset[tuple[str, int]]:
+        """Names and indexes of the devices of which one of these settings is remembered."""
+        return frozenset((s.device, s.index) for s in self._values if s.name in names)
+
+    def of(self, name: str) -> dict[Setting, int]:
+        """All remembered settings of that name."""
+        return {s: value for s, value in self._values.items() if s.name == name}
 
     def remember(self, setting: Setting, value: int) -> None:
         """Keep `value`, safe on disk, unless an earlier one is kept.

@@ -5,14 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from hsadc.errors import Conflict
 from hsadc.intent.access_list import compile_access_lists
-from hsadc.intent.mirror import TCP, AccessListIntent, PortMirrorIntent, ProfileIntent, RuleIntent, TapIntent, TunnelIntent
+from hsadc.intent.hop import DEVICE, HopIntent
+from hsadc.intent.mirror import (
+    TCP,
+    UDP,
+    AccessListIntent,
+    PortMirrorIntent,
+    ProfileIntent,
+    RuleIntent,
+    TapIntent,
+    TunnelIntent,
+)
 from hsadc.intent.number import number_each
 from hsadc.intent.ports import Port, Ports
 from hsadc.model.config import Config
 from hsadc.model.interface import PortMirror
 from hsadc.model.mirror_profile import MirrorTarget
-from hsadc.model.virtual_server import VirtualServer
+from hsadc.model.title import title
+from hsadc.model.virtual_server import TLS_TYPES, VirtualServer
 
 FIRST_PROFILE = 1 << 16
 """The number of the first named profile; those below are of tunnel interfaces that are named directly."""
@@ -58,17 +70,52 @@ def destinations_of(config: Config, target: MirrorTarget, tunnels: Iterable[Tunn
 def compile_mirror(
     config: Config, ports: Ports, served: Iterable[VirtualServer], tunnels: tuple[TunnelIntent, ...]
 ) -> MirrorIntent:
-    """What virtual servers in force and interfaces copy; what has no destination in force is left out."""
+    """What virtual servers in force and interfaces copy; what has no destination in force is left out.
+
+    Raises:
+        Conflict: the copies of two virtual servers would have one address and port.
+    """
     numbers, lists = profile_numbers(config), compile_access_lists(config)
     servers = [(v, t) for v in served if (t := v.mirror_traffic) and destinations_of(config, t, tunnels)]
-    interfaces = [(e, t) for e in config.ethernet.values() if (t := e.mirror_traffic) and destinations_of(config, t, tunnels)]
-    rules = tuple(RuleIntent(v.id, v.ip.address, v.ip.port, TCP, profile_number(numbers, t)) for v, t in servers if v.ip)
+    interfaces = [(e, m) for e in config.ethernet.values() if (m := e.mirror_traffic) and destinations_of(config, m, tunnels)]
+    rules = tuple(_rule(v, profile_number(numbers, t)) for v, t in servers)
+    _check_apart([v for v, _ in servers], rules)
     mirrors = tuple(_port_mirror(e.name, t, ports, profile_number(numbers, t), lists) for e, t in interfaces)
     targets: dict[int, MirrorTarget] = {profile_number(numbers, t): t for _, t in (*servers, *interfaces)}
     profiles = tuple(_profile(config, number, t, lists, tunnels) for number, t in targets.items())
     used = {p.access_list for p in profiles} | {m.access_list for m in mirrors}
     by_number = {a.number: a for a in lists.values() if a.number in used}
     return MirrorIntent(tuple(by_number.values()), profiles, rules, mirrors)
+
+
+def copied_port(server: VirtualServer) -> int:
+    """The port of a virtual server that has an `ip`, as its copies show it."""
+    assert server.ip is not None  # noqa: S101
+    mirror = server.mirror_traffic
+    return mirror.port if is_decrypted(server) and mirror and mirror.port else server.ip.port
+
+
+def protocol_of(server: VirtualServer) -> int:
+    """The number of the IP protocol that a virtual server speaks."""
+    return UDP if server.type == "udp" else TCP
+
+
+def is_decrypted(server: VirtualServer) -> bool:
+    """Whether what TLS hides is copied of a virtual server, over the clear hop."""
+    return server.type in TLS_TYPES and server.mirror_traffic is not None and server.mirror_traffic.view == "decrypted"
+
+
+def _rule(server: VirtualServer, profile: int) -> RuleIntent:
+    assert server.ip is not None  # noqa: S101  it is in force
+    return RuleIntent(server.id, server.ip.address, copied_port(server), protocol_of(server), profile, is_decrypted(server))
+
+
+def _check_apart(servers: Iterable[VirtualServer], rules: Iterable[RuleIntent]) -> None:
+    taken: dict[object, VirtualServer] = {}
+    for server, rule in zip(servers, rules, strict=True):
+        if (other := taken.setdefault(rule.key, server)) is not server:
+            why = f"its copies have {rule} as those of {title('virtual_server', other.name)}: give them another port"
+            raise Conflict(title("virtual_server", server.name), why)
 
 
 _Lists = Mapping[str, AccessListIntent]
@@ -107,19 +154,24 @@ def _number_of_list(lists: _Lists, name: str | None) -> int:
 
 
 def compile_taps(
-    config: Config, ports: Ports, tunnels: tuple[TunnelIntent, ...], rules: tuple[RuleIntent, ...]
+    config: Config,
+    ports: Ports,
+    tunnels: tuple[TunnelIntent, ...],
+    rules: tuple[RuleIntent, ...],
+    hops: tuple[HopIntent, ...],
 ) -> tuple[TapIntent, ...]:
-    """Where packets of virtual servers pass: every configured interface, and the ones that own a mirrored address.
+    """Where packets of virtual servers pass: every configured interface, the ones that own a mirrored address, the clear hop.
 
     A client may be reached by another interface than the one that has the address: its packets must not be missed. Nor may
     they be copied twice where one device stands on another.
 
     They are there as soon as there is a tunnel to copy to, not only with the first rule: the kernel drops packets in the moment
     in which a device gets or loses its first filter, and a mirror that is switched on and off must not disturb what it copies.
+    The clear hop has its tap as long as it is there: from before the first packet until after the last.
     """
     tapped = {p.device.name: p.device for p in _tapped(config, ports, rules)}
     once = sorted(name for name, device in tapped.items() if device.seen_at not in tapped)
-    return tuple(map(TapIntent, once)) if tunnels else ()
+    return tuple(map(TapIntent, [*(once if tunnels else ()), *(DEVICE for _ in hops)]))
 
 
 def _tapped(config: Config, ports: Ports, rules: Iterable[RuleIntent]) -> list[Port]:
