@@ -15,6 +15,7 @@ from pathlib import Path
 
 from hsadc.dataplane.haproxy import HaproxyDriver
 from hsadc.intent.haproxy import HaproxyIntent, compile_services
+from hsadc.intent.inventory import Inventory
 from hsadc.model.app_profile import AppProfile
 from hsadc.model.config import Config
 from hsadc.model.real_server import RealServer
@@ -87,7 +88,7 @@ class Site:
         )
         listener = Listener(address or self.address, self.port)
         server = VirtualServer("l7 网", id=7, server_pool="web", ip=listener, auto_snat=True, **settings)  # type: ignore[arg-type]
-        (intent,) = compile_services(config, [server], {} if mss is None else {server.name: mss})
+        (intent,) = compile_services(config, Inventory(), [server], {} if mss is None else {server.name: mss})
         return intent
 
     def get(self) -> str:

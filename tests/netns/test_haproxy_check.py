@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from hsadc.dataplane.haproxy import HaproxyDriver
 from hsadc.intent.haproxy import compile_services
+from hsadc.intent.inventory import Inventory
 from hsadc.model.app_profile import AppProfile
 from hsadc.model.config import Config
 from hsadc.model.real_server import RealServer
@@ -65,7 +66,7 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> HaproxyDriver:
 def test_hostile_names_are_accepted(driver: HaproxyDriver, config: Config, mss: int | None) -> None:
     names = config.virtual_server
     clamp = {} if mss is None else dict.fromkeys(names, mss)
-    (intent,) = compile_services(config, names.values(), clamp)
+    (intent,) = compile_services(config, Inventory(), names.values(), clamp)
     driver.prepare({intent.key: intent})
 
 
