@@ -21,7 +21,7 @@ from hsadc.dataplane.portable.selection import Intents, Judgement
 from hsadc.dataplane.portable.sending import UP, TunnelStatus
 from hsadc.errors import ConfigError, DanglingReference
 from hsadc.intent.hop import DEVICE, MTU_BYTES
-from hsadc.intent.mirror_profile import copied_port, is_decrypted, protocol_of, source_id
+from hsadc.intent.mirror_profile import copied_port, protocol_of, source_id
 from hsadc.model.title import title
 from hsadc.syntax.nodes import Command
 from hsadc.wire.probe import ETHERNET_BYTES, TCP, UDP, Flow, frame, frame_of
@@ -135,13 +135,14 @@ def _trial_of_server(config: Config, name: str) -> Trial:
 def _on_hop(config: Config, flow: Flow) -> Iterator[Place]:
     """Where the clear text of a client's encrypted packet, or of one to a client, is seen: on the clear hop."""
     for server in config.virtual_server.values():
-        if server.ip is None or flow.protocol != TCP or not is_decrypted(server):
+        port = copied_port(server)
+        if server.ip is None or port is None or flow.protocol != TCP:
             continue
         listener = server.ip.address, server.ip.port
         if (flow.destination, flow.destination_port) == listener:
-            yield Place(flow._replace(destination_port=copied_port(server)), DEVICE, SENT)
+            yield Place(flow._replace(destination_port=port), DEVICE, SENT)
         elif (flow.source, flow.source_port) == listener:
-            yield Place(flow._replace(source_port=copied_port(server)), DEVICE, RECEIVED)
+            yield Place(flow._replace(source_port=port), DEVICE, RECEIVED)
 
 
 def _flow(source: Any, source_port: int, destination: Any, destination_port: int, protocol: str) -> Flow:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from hsadc.errors import Conflict
 from hsadc.intent.access_list import compile_access_lists
 from hsadc.intent.hop import DEVICE, HopIntent
 from hsadc.intent.mirror import (
@@ -23,7 +22,6 @@ from hsadc.intent.ports import Port, Ports
 from hsadc.model.config import Config
 from hsadc.model.interface import PortMirror
 from hsadc.model.mirror_profile import MirrorTarget
-from hsadc.model.title import title
 from hsadc.model.virtual_server import TLS_TYPES, VirtualServer
 
 FIRST_PROFILE = 1 << 16
@@ -70,16 +68,11 @@ def destinations_of(config: Config, target: MirrorTarget, tunnels: Iterable[Tunn
 def compile_mirror(
     config: Config, ports: Ports, served: Iterable[VirtualServer], tunnels: tuple[TunnelIntent, ...]
 ) -> MirrorIntent:
-    """What virtual servers in force and interfaces copy; what has no destination in force is left out.
-
-    Raises:
-        Conflict: the copies of two virtual servers would have one address and port.
-    """
+    """What virtual servers in force and interfaces copy; what has no destination in force is left out."""
     numbers, lists = profile_numbers(config), compile_access_lists(config)
     servers = [(v, t) for v in served if (t := v.mirror_traffic) and destinations_of(config, t, tunnels)]
     interfaces = [(e, m) for e in config.ethernet.values() if (m := e.mirror_traffic) and destinations_of(config, m, tunnels)]
     rules = tuple(_rule(v, profile_number(numbers, t)) for v, t in servers)
-    _check_apart([v for v, _ in servers], rules)
     mirrors = tuple(_port_mirror(e.name, t, ports, profile_number(numbers, t), lists) for e, t in interfaces)
     targets: dict[int, MirrorTarget] = {profile_number(numbers, t): t for _, t in (*servers, *interfaces)}
     profiles = tuple(_profile(config, number, t, lists, tunnels) for number, t in targets.items())
@@ -88,11 +81,16 @@ def compile_mirror(
     return MirrorIntent(tuple(by_number.values()), profiles, rules, mirrors)
 
 
-def copied_port(server: VirtualServer) -> int:
-    """The port of a virtual server that has an `ip`, as its copies show it."""
-    assert server.ip is not None  # noqa: S101
-    mirror = server.mirror_traffic
-    return mirror.port if is_decrypted(server) and mirror and mirror.port else server.ip.port
+def is_decrypted(server: VirtualServer) -> bool:
+    """Whether what TLS hides is to be copied of a virtual server, over the clear hop."""
+    return server.type in TLS_TYPES and server.mirror_traffic is not None and server.mirror_traffic.view == "decrypted"
+
+
+def copied_port(server: VirtualServer) -> int | None:
+    """The port of a virtual server in its decrypted copies; None where there are no such copies."""
+    if server.ip is None or server.mirror_traffic is None or not is_decrypted(server):
+        return None
+    return server.mirror_traffic.port or server.ip.port
 
 
 def protocol_of(server: VirtualServer) -> int:
@@ -100,22 +98,10 @@ def protocol_of(server: VirtualServer) -> int:
     return UDP if server.type == "udp" else TCP
 
 
-def is_decrypted(server: VirtualServer) -> bool:
-    """Whether what TLS hides is copied of a virtual server, over the clear hop."""
-    return server.type in TLS_TYPES and server.mirror_traffic is not None and server.mirror_traffic.view == "decrypted"
-
-
 def _rule(server: VirtualServer, profile: int) -> RuleIntent:
     assert server.ip is not None  # noqa: S101  it is in force
-    return RuleIntent(server.id, server.ip.address, copied_port(server), protocol_of(server), profile, is_decrypted(server))
-
-
-def _check_apart(servers: Iterable[VirtualServer], rules: Iterable[RuleIntent]) -> None:
-    taken: dict[object, VirtualServer] = {}
-    for server, rule in zip(servers, rules, strict=True):
-        if (other := taken.setdefault(rule.key, server)) is not server:
-            why = f"its copies have {rule} as those of {title('virtual_server', other.name)}: give them another port"
-            raise Conflict(title("virtual_server", server.name), why)
+    port = copied_port(server) or server.ip.port
+    return RuleIntent(server.id, server.ip.address, port, protocol_of(server), profile, is_decrypted(server))
 
 
 _Lists = Mapping[str, AccessListIntent]
