@@ -1,8 +1,8 @@
 """TLS virtual servers whose clear text is mirrored, and what is around them, in the network of `mirror_net`.
 
-    client --TLS--> front [ADC: HAProxy's TLS leg, hop, clear leg] back ---> router: real server
-                                                |
-                                                +--- copies --> router ---> analyzer
+client --TLS--> front [ADC: HAProxy's TLS leg, hop, clear leg] back ---> router: real server
+                                            |
+                                            +--- copies --> router ---> analyzer
 """
 
 from __future__ import annotations
@@ -207,7 +207,9 @@ class HopNet(Net):
     def real_servers(self) -> Iterator[list[str]]:
         """Real servers in the router's namespace, on both addresses; the addresses that connections came from."""
         peers: list[str] = []
-        servers = [self._real_server(family, address, peers) for family, address in ((socket.AF_INET, REAL), (socket.AF_INET6, REAL6))]
+        servers = [
+            self._real_server(family, address, peers) for family, address in ((socket.AF_INET, REAL), (socket.AF_INET6, REAL6))
+        ]
         threads = [threading.Thread(target=server.serve_forever, args=(0.05,)) for server in servers]
         for thread in threads:
             thread.start()
@@ -224,14 +226,16 @@ class HopNet(Net):
         with self.inside("router"):
             return kind((address, 80), _Handler)
 
-    def connect(self, address: str, port: int, alpn: Sequence[str] = ()) -> ssl.SSLSocket:
-        """A client's connection with TLS; the caller closes it."""
+    def client_socket(self, family: socket.AddressFamily = socket.AF_INET) -> socket.socket:
+        """A socket of the client's namespace; the caller closes it."""
         with self.inside("client"):
-            raw = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
+            return socket.socket(family)
+
+    def connect(self, address: str, port: int, raw: socket.socket | None = None) -> ssl.SSLSocket:
+        """A client's connection with TLS, by a socket of the client's namespace or a new one; the caller closes it."""
+        raw = raw or self.client_socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        if alpn:
-            context.set_alpn_protocols(list(alpn))
         raw.settimeout(20)
         try:
             raw.connect((address, port))
@@ -429,4 +433,3 @@ def _joined(parts: dict[int, bytes], first: int) -> bytes:
         stream += data[known:]
         following = max(following, sequence + len(data))
     return bytes(stream)
-
