@@ -20,6 +20,7 @@ from hsadc.dataplane.forwarding import Forwarding
 from hsadc.dataplane.haproxy import HaproxyDriver
 from hsadc.dataplane.haproxy_statistics import VirtualServerStatistics
 from hsadc.dataplane.haproxy_supervisor import HaproxyState, Supervisor
+from hsadc.dataplane.hop import HopDriver
 from hsadc.dataplane.inventory import observe_inventory
 from hsadc.dataplane.link import LinkDriver
 from hsadc.dataplane.mirror import Mirror
@@ -31,6 +32,7 @@ from hsadc.dataplane.portable.mirror import PortableMirror
 from hsadc.dataplane.prober import Prober
 from hsadc.dataplane.reconcile import Outcome, asking, reconcile
 from hsadc.dataplane.route import RouteDriver
+from hsadc.dataplane.transparent import TransparentDriver
 from hsadc.dataplane.tunnel import TunnelState, broken
 from hsadc.errors import Unsupported
 from hsadc.intent.compile import Intent
@@ -140,6 +142,8 @@ class Dataplane:
                 "profiles": self._mirror.profiles,
                 "rules": self._mirror.rules,
                 "port_mirrors": self._mirror.port_mirrors,
+                "hops": HopDriver(netlink, self._originals),
+                "transparents": TransparentDriver(netlink),
                 "taps": self._mirror.taps,
                 "datagrams": self._datagrams,
                 "haproxy": self._haproxy,

@@ -8,6 +8,7 @@ from hsadc.errors import ConfigError
 from hsadc.intent.address import AddressIntent, compile_addresses
 from hsadc.intent.datagram import DatagramIntent, compile_datagrams
 from hsadc.intent.haproxy import HaproxyIntent, compile_services
+from hsadc.intent.hop import HopIntent, compile_hop
 from hsadc.intent.inventory import Inventory
 from hsadc.intent.link import LinkIntent, compile_links
 from hsadc.intent.mirror import (
@@ -23,6 +24,7 @@ from hsadc.intent.mirror_warning import clamp_mss, mirror_warnings
 from hsadc.intent.pool_warning import check_pages, server_warnings
 from hsadc.intent.ports import Port, Ports, resolve_ports
 from hsadc.intent.route import RouteIntent, compile_routes
+from hsadc.intent.transparent import TransparentIntent, compile_transparent
 from hsadc.intent.tunnel import compile_tunnels
 from hsadc.model.config import Config
 from hsadc.model.title import title
@@ -41,6 +43,8 @@ class Intent:
     profiles: tuple[ProfileIntent, ...] = ()
     rules: tuple[RuleIntent, ...] = ()
     port_mirrors: tuple[PortMirrorIntent, ...] = ()
+    hops: tuple[HopIntent, ...] = ()
+    transparents: tuple[TransparentIntent, ...] = ()
     taps: tuple[TapIntent, ...] = ()
     datagrams: tuple[DatagramIntent, ...] = ()
     haproxy: tuple[HaproxyIntent, ...] = ()
@@ -67,7 +71,8 @@ def compile_config(config: Config, inventory: Inventory) -> Compiled:
     check_pages(config, inventory, served)
     owners = {v.name: _owner(v, ports) for v in config.virtual_server.values() if v.ip}
     mirror = compile_mirror(config, ports, served, tunnels)
-    taps = compile_taps(config, ports, tunnels, mirror.rules)
+    hops = compile_hop(served, inventory, mirror.rules)
+    taps = compile_taps(config, ports, tunnels, mirror.rules, hops)
     mss = {v.name: m for v in served if (m := clamp_mss(config, v, owners[v.name], tunnels)) is not None}
     intent = Intent(
         links=compile_links(config, ports),
@@ -78,6 +83,8 @@ def compile_config(config: Config, inventory: Inventory) -> Compiled:
         profiles=mirror.profiles,
         rules=mirror.rules,
         port_mirrors=mirror.port_mirrors,
+        hops=hops,
+        transparents=compile_transparent(served),
         taps=taps,
         datagrams=compile_datagrams(config, served),
         haproxy=compile_services(config, inventory, served, mss, mirror.rules),
