@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,7 +24,9 @@ from hsadc.config.saved import Saved
 from hsadc.dataplane.dataplane import Dataplane
 from hsadc.dataplane.reconcile import Outcome
 from hsadc.errors import ApplyError, ConfigError
+from hsadc.intent.material import Material
 from hsadc.model.config import SECTIONS, Config
+from hsadc.model.title import title
 from hsadc.syntax.grammar import Grammar
 from hsadc.syntax.render import Renderer
 
@@ -70,11 +72,17 @@ class Device:
         self._confirmation = Confirmation(state_dir / "confirm.cfg", self.clock, self.lock, self._expire)
         self._mutex = threading.Lock()
         self._stopped = False
+        self._not_refreshed = ""
 
     @property
     def running(self) -> Config:
         """The configuration in force; a frozen value that never changes under its reader."""
         return self._running.config
+
+    @property
+    def materials(self) -> Mapping[str, Material]:
+        """What the trust domains in force hold, by name; nothing without a dataplane."""
+        return self._running.materials
 
     def commit(self, make: MakeChange, author: Author, what: str, confirm_s: int | None = None) -> Committed:
         """Put the change that `make` makes of the running-config in force.
@@ -188,8 +196,21 @@ class Device:
         with self._mutex:
             if self._stopped or self.dataplane is None:
                 return
+            self._refresh()
             if (outcome := self.dataplane.repair()) != Outcome():
                 log.warning("the machine was not as configured, somebody else had changed it: repaired, %s", outcome)
+
+    def refresh(self) -> tuple[str, ...]:
+        """Read the files that the configuration names, and put in force what they hold now; `repair` does so, too.
+
+        Returns:
+            What the operator should know that he was not told before, a line each.
+
+        Raises:
+            ApplyError: the device has been stopped.
+        """
+        with self._alone():
+            return self._refresh()
 
     def stop(self) -> None:
         """Take everything out of force and leave the machine as it was found; nothing can be put in force afterwards."""
@@ -249,10 +270,10 @@ class Device:
             return self.files.names()
         if kind == "backup":
             return [str(n) for n in range(len(self.archive.backups()))]
-        return [d.name for d in self.dataplane.inventory().devices] if self.dataplane else []
+        return [d.name for d in self.dataplane.machine().devices] if self.dataplane else []
 
     def _ports(self) -> list[str]:
-        physical = sum(d.physical for d in self.dataplane.inventory().devices) if self.dataplane else 0
+        physical = sum(d.physical for d in self.dataplane.machine().devices) if self.dataplane else 0
         return [f"ethernet0/{n}" for n in range(physical)]
 
     @contextmanager
@@ -263,6 +284,22 @@ class Device:
                 raise ApplyError("commit", "the device is stopping")
             yield
 
+    def _refresh(self) -> tuple[str, ...]:
+        """As `refresh`; what stands in the way is told once, as it is tried again and again."""
+        try:
+            renewed, warnings = self._running.refresh()
+        except (ConfigError, ApplyError) as e:
+            why, known = f"files have changed and cannot be put in force: {e}", self._not_refreshed
+            self._not_refreshed = why
+            warnings, renewed = (() if why == known else (why,)), ()
+        else:
+            self._not_refreshed = ""
+        for name in renewed:
+            log.info("%s: its files have changed, what they hold now is in force", title("trust_domain", name))
+        for warning in warnings:
+            log.warning(warning)
+        return warnings
+
     def _become(self, change: Change, what: str) -> Committed:
         committed = self._running.become(change)
         if committed.changed:
@@ -270,7 +307,7 @@ class Device:
         return committed
 
     def _take_back(self, what: str) -> Committed:
-        committed = self._running.become(Change(self.running, self._confirmation.base))
+        committed = self._running.become(Change(self.running, self._confirmation.base), back=True)
         self._confirmation.taken_back()
         log.info("configuration changed, %s: %s", committed, what)
         return committed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from hsadc.errors import ConfigError
@@ -19,6 +20,7 @@ from hsadc.intent.mirror import (
 )
 from hsadc.intent.mirror_profile import compile_mirror, compile_taps
 from hsadc.intent.mirror_warning import clamp_mss, mirror_warnings
+from hsadc.intent.pki import Refusal, check_materials, pki_warnings
 from hsadc.intent.pool_warning import check_pages, server_warnings
 from hsadc.intent.ports import Port, Ports, resolve_ports
 from hsadc.intent.route import RouteIntent, compile_routes
@@ -46,10 +48,17 @@ class Intent:
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """An intent, and what the operator should know about it, a line each."""
+    """An intent, and what the operator should know about it.
+
+    Attributes:
+        intent: without the virtual servers that a refusal takes out of force.
+        warnings: a line each.
+        refusals: what no change may bring about.
+    """
 
     intent: Intent
     warnings: tuple[str, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
 
 
 def compile_config(config: Config, inventory: Inventory) -> Compiled:
@@ -61,7 +70,9 @@ def compile_config(config: Config, inventory: Inventory) -> Compiled:
     ports = resolve_ports(config, inventory)
     routes, route_warnings = compile_routes(config, ports)
     tunnels = compile_tunnels(config, ports)
-    served = tuple(v for v in config.virtual_server.values() if reason_not_served(v) is None)
+    refusals = refusals_of(config, inventory)
+    out = {r.server for r in refusals}
+    served = tuple(v for v in _served(config) if v.name not in out)
     check_pages(config, inventory, served)
     owners = {v.name: _owner(v, ports) for v in config.virtual_server.values() if v.ip}
     mirror = compile_mirror(config, ports, served, tunnels)
@@ -79,9 +90,28 @@ def compile_config(config: Config, inventory: Inventory) -> Compiled:
         taps=taps,
         haproxy=compile_services(config, inventory, served, mss, mirror.rules),
     )
-    return Compiled(
-        intent, (*route_warnings, *server_warnings(config, ports, served), *mirror_warnings(config, ports, tunnels, taps, mss))
+    warnings = (
+        *route_warnings,
+        *server_warnings(config, ports, served),
+        *pki_warnings(config, inventory, served),
+        *mirror_warnings(config, ports, tunnels, taps, mss),
     )
+    return Compiled(intent, warnings, refusals)
+
+
+def refusals_of(config: Config, inventory: Inventory) -> tuple[Refusal, ...]:
+    """What no change may bring about, and a configuration has all the same."""
+    return check_materials(config, inventory, _served(config))
+
+
+def certificate_lines(config: Config, inventory: Inventory) -> list[str]:
+    """Those warnings of a compiled configuration that come with time alone, and with its refusals."""
+    refusals = refusals_of(config, inventory)
+    return list(dict.fromkeys([*pki_warnings(config, inventory, _served(config)), *(r.warning for r in refusals)]))
+
+
+def _served(config: Config) -> Iterator[VirtualServer]:
+    return (v for v in config.virtual_server.values() if reason_not_served(v) is None)
 
 
 def reason_not_served(server: VirtualServer) -> str | None:
