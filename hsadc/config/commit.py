@@ -19,6 +19,7 @@ from hsadc.config.clock import Clock
 from hsadc.config.confirm import Confirmation
 from hsadc.config.files import Files
 from hsadc.config.lock import Author, Lock, Transaction, Unconfirmed
+from hsadc.config.pki import Imports
 from hsadc.config.running import Committed, Running
 from hsadc.config.saved import Saved
 from hsadc.dataplane.dataplane import Dataplane
@@ -45,6 +46,7 @@ class Device:
         dataplane: None on a device that only keeps configurations (`--dataplane none`).
         archive: the startup-config and its backups.
         files: the operators' files.
+        imports: imported certificates and keys.
         lock: who alone may change the configuration now.
         clock: the time.
     """
@@ -66,6 +68,7 @@ class Device:
         self.dataplane = dataplane
         self.archive = Archive(startup)
         self.files = Files(state_dir / "files")
+        self.imports = Imports(self.files, state_dir / "pki")
         self.lock = Lock()
         self.clock = clock or Clock()
         self._running = Running(self.renderer, dataplane)
@@ -177,6 +180,7 @@ class Device:
         base = self._confirmation.left_behind()
         saved, source = (base, self._confirmation.path) if base else (self.archive.startup(), self.archive.path)
         config = checked(self.grammar, source.name, saved.text if saved else "")
+        self.imports.files.prepare()
         with self._alone():
             warnings = self._running.enforce(Change(self.running, config)).warnings
             if base is not None:
@@ -247,6 +251,17 @@ class Device:
         with self._alone():
             self.archive.delete(number)
 
+    def delete_pki_file(self, name: str) -> None:
+        """Delete an imported file that no trust domain uses, in force or in what may be put in force again.
+
+        Raises:
+            DanglingReference: one uses it, or there is no such file.
+            ApplyError: the disk refused.
+        """
+        with self._alone():
+            waiting = self.lock.unconfirmed
+            self.imports.delete(name, (self.running, *(() if waiting is None else (waiting.base,))))
+
     def text(self) -> str:
         """The running-config as text."""
         return "".join(f"{line}\n" for line in self.renderer.config(self.running))
@@ -255,8 +270,8 @@ class Device:
         """Names of a kind that exist now, for completion: of a section's objects, of the machine's devices, of files.
 
         Args:
-            kind: a section, `mirrored` (sources and profiles of the mirror that have names of their own), `device`, `file` or
-                `backup`.
+            kind: a section, `mirrored` (sources and profiles of the mirror that have names of their own), `device`, `file`,
+                `pki_file` or `backup`.
             config: whose objects; the running-config's unless another is given.
         """
         if kind in SECTIONS:
@@ -268,6 +283,8 @@ class Device:
             return [*running.mirror_profile, *(v.name for v in running.virtual_server.values() if v.mirror_traffic)]
         if kind == "file":
             return self.files.names()
+        if kind == "pki_file":
+            return self.imports.files.names()
         if kind == "backup":
             return [str(n) for n in range(len(self.archive.backups()))]
         return [d.name for d in self.dataplane.machine().devices] if self.dataplane else []

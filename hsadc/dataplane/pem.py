@@ -44,6 +44,10 @@ _ROW = 64  # RFC 7468, section 2
 _WORDS = 80
 
 
+class Encrypted(ConfigError):
+    """A key cannot be read without a passphrase."""
+
+
 class WrongPassphrase(ConfigError):
     """A key cannot be decrypted with this passphrase."""
 
@@ -152,11 +156,12 @@ def load_key(name: str, block: KeyBlock, passphrase: str | None = None) -> Key:
         passphrase: for one that is encrypted.
 
     Raises:
+        Encrypted: it is encrypted and there is no passphrase.
         WrongPassphrase: it is encrypted with another one.
-        ConfigError: it is encrypted and there is no passphrase, or it is damaged.
+        ConfigError: it is damaged.
     """
     if block.encrypted and passphrase is None:
-        raise ConfigError(name, "its key is encrypted: `import pki key` asks for its passphrase")
+        raise Encrypted(name, "its key is encrypted: `import pki key` asks for its passphrase")
     given = passphrase.encode() if passphrase is not None and block.encrypted else None
     try:
         key = load_pem_private_key(_framed(block.label, block.body), given)
