@@ -83,6 +83,15 @@ CONSOLE = Login()
 _SECRET = re.compile(r"\bp(?:a?\b|as)", re.IGNORECASE)  # `password` and `passphrase`, however short or misspelt
 
 
+_TOLD = re.compile(r"(\bpas\w*\s+)\S.*", re.IGNORECASE)
+_MASK = r"\1***"
+
+
+def masked(line: str) -> str:
+    """A line to be shown to others than who typed it, such as the log of a script: without a password or passphrase."""
+    return _TOLD.sub(_MASK, line)
+
+
 def holds_secret(line: str) -> bool:
     """Whether a line may hold a password or a passphrase: no history keeps it, and no log."""
     return _SECRET.search(line) is not None

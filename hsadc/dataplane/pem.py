@@ -37,6 +37,16 @@ _CERTIFICATES = frozenset({"CERTIFICATE", "X509 CERTIFICATE"})
 _ENCRYPTED = "ENCRYPTED PRIVATE KEY"
 _KEYS = frozenset({"PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY", "DSA PRIVATE KEY", _ENCRYPTED})
 _CURVES = {"secp256r1": "P-256", "secp384r1": "P-384", "secp521r1": "P-521"}
+_DAMAGED = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
+"""What cryptography says of a certificate that is none."""
+
 RSA_BITS = 2048
 """The shortest RSA key: fewer are refused by the OpenSSL of most distributions, and by clients."""
 
@@ -142,7 +152,7 @@ def _certificate(name: str, number: int, body: bytes) -> x509.Certificate:
     try:
         certificate = x509.load_der_x509_certificate(b64decode(body))
         describe(certificate)  # some mistakes show when it is looked at, and not before
-    except (ValueError, TypeError, UnsupportedAlgorithm) as e:
+    except _DAMAGED as e:
         raise ConfigError(name, f"its certificate number {number} is damaged: {_words(e)}") from e
     return certificate
 
@@ -162,7 +172,7 @@ def load_key(name: str, block: KeyBlock, passphrase: str | None = None) -> Key:
     """
     if block.encrypted and passphrase is None:
         raise Encrypted(name, "its key is encrypted: `import pki key` asks for its passphrase")
-    given = passphrase.encode() if passphrase is not None and block.encrypted else None
+    given = encode_passphrase(passphrase) if block.encrypted else None
     try:
         key = load_pem_private_key(_framed(block.label, block.body), given)
         # As it is where it can be: to write it anew would turn a key of RSASSA-PSS into one of plain RSA.
@@ -180,7 +190,7 @@ def describe(certificate: x509.Certificate) -> Certificate:
     """What people want to know of a certificate.
 
     Raises:
-        ValueError, TypeError, UnsupportedAlgorithm: it is damaged.
+        ValueError and others: it is damaged; what `read_pem` gives is not.
     """
     return Certificate(
         subject=_text(certificate.subject.rfc4514_string()),
@@ -202,6 +212,11 @@ def _names(certificate: x509.Certificate) -> tuple[str, ...]:
         return tuple(_text(str(attribute.value)) for attribute in common)
     addresses = map(str, names.get_values_for_type(x509.IPAddress))
     return tuple(map(_text, (*names.get_values_for_type(x509.DNSName), *addresses)))
+
+
+def encode_passphrase(text: str | None) -> bytes | None:
+    """A passphrase as bytes, whatever was typed; None for none."""
+    return None if text is None else text.encode("utf-8", "surrogatepass")
 
 
 def certificate_pem(certificate: x509.Certificate) -> bytes:

@@ -11,7 +11,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import pkcs12
 
-from hsadc.dataplane.pem import Encrypted, Key, WrongPassphrase, clear_pem, kind_of, public_bytes
+from hsadc.dataplane.pem import Encrypted, Key, WrongPassphrase, clear_pem, encode_passphrase, kind_of, public_bytes
 from hsadc.errors import ConfigError
 
 _SEQUENCE = 0x30
@@ -45,7 +45,7 @@ def read_pkcs12(name: str, data: bytes, passphrase: str | None = None) -> Bundle
     if data[:1] != bytes([_SEQUENCE]):
         raise ConfigError(name, "it is not PKCS #12")
     try:
-        found = pkcs12.load_pkcs12(data, passphrase.encode() if passphrase else None)
+        found = pkcs12.load_pkcs12(data, encode_passphrase(passphrase or None))
     except (UnsupportedAlgorithm, TypeError) as e:
         raise ConfigError(name, f"it cannot be read: {e}") from None
     except ValueError:  # it does not tell a wrong password from a damaged file

@@ -109,9 +109,8 @@ def read_file(name: str, path: Path | str) -> tuple[_Stamp, bytes]:
         ConfigError: it cannot be read, is no plain file or too large; names it as `name`.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe would wait for a writer
-        with os.fdopen(descriptor, "rb") as file:
-            stamp = _stamp_of(os.fstat(descriptor))
+        with open(path, "rb", opener=_open) as file:  # noqa: PTH123  may be text
+            stamp = _stamp_of(os.fstat(file.fileno()))
             if not stat.S_ISREG(stamp[-1]):
                 raise ConfigError(name, "it is no plain file")
             data = file.read(SIZE_LIMIT_BYTES + 1)
@@ -123,6 +122,10 @@ def read_file(name: str, path: Path | str) -> tuple[_Stamp, bytes]:
     if len(data) > SIZE_LIMIT_BYTES:
         raise ConfigError(name, f"it is larger than {SIZE_LIMIT_BYTES >> 20} MiB")
     return stamp, data
+
+
+def _open(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)  # a pipe would wait for somebody who writes to it
 
 
 def _stamp(path: Path | str) -> _Stamp | None:
