@@ -173,4 +173,4 @@ def users_of(config: Config, name: str) -> list[str]:
 def _only_key(name: str, pem: Pem, passphrase: str | None = None) -> Key:
     if len(pem.keys) > 1:
         raise ConfigError(name, f"it has {len(pem.keys)} private keys, one is wanted")
-    return load_key(name, pem.keys[0], passphrase)
+    return load_key(name, pem.keys[0], passphrase, thorough=True)

@@ -157,13 +157,14 @@ def _certificate(name: str, number: int, body: bytes) -> x509.Certificate:
     return certificate
 
 
-def load_key(name: str, block: KeyBlock, passphrase: str | None = None) -> Key:
+def load_key(name: str, block: KeyBlock, passphrase: str | None = None, *, thorough: bool = False) -> Key:
     """Read a private key.
 
     Args:
         name: the file's, for messages.
         block: the key.
         passphrase: for one that is encrypted.
+        thorough: whether the primes of an RSA key are tested, which takes about 75 ms.
 
     Raises:
         Encrypted: it is encrypted and there is no passphrase.
@@ -174,7 +175,7 @@ def load_key(name: str, block: KeyBlock, passphrase: str | None = None) -> Key:
         raise Encrypted(name, "its key is encrypted: `import pki key` asks for its passphrase")
     given = encode_passphrase(passphrase) if block.encrypted else None
     try:
-        key = load_pem_private_key(_framed(block.label, block.body), given)
+        key = load_pem_private_key(_framed(block.label, block.body), given, unsafe_skip_rsa_key_validation=not thorough)
         # As it is where it can be: to write it anew would turn a key of RSASSA-PSS into one of plain RSA.
         pem = clear_pem(key) if block.encrypted else _framed(block.label, _rows(b64decode(block.body)))
         return Key(pem, public_bytes(key.public_key()), kind_of(key.public_key()))

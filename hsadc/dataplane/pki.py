@@ -109,7 +109,7 @@ def read_file(name: str, path: Path | str) -> tuple[_Stamp, bytes]:
         ConfigError: it cannot be read, is no plain file or too large; names it as `name`.
     """
     try:
-        with open(path, "rb", opener=_open) as file:  # noqa: PTH123  may be text
+        with open(path, "rb", opener=_open) as file:
             stamp = _stamp_of(os.fstat(file.fileno()))
             if not stat.S_ISREG(stamp[-1]):
                 raise ConfigError(name, "it is no plain file")

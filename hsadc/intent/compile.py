@@ -93,7 +93,7 @@ def compile_config(config: Config, inventory: Inventory) -> Compiled:
     warnings = (
         *route_warnings,
         *server_warnings(config, ports, served),
-        *pki_warnings(config, inventory, served),
+        *pki_warnings(config, inventory, _served(config)),
         *mirror_warnings(config, ports, tunnels, taps, mss),
     )
     return Compiled(intent, warnings, refusals)

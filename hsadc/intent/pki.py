@@ -30,13 +30,20 @@ class Refusal:
 
     Attributes:
         key: the same as long as it is the same thing, however it is worded.
-        error: what a change that brings it about is refused with.
+        path: the object that is wrong.
+        why: what is wrong with it.
         server: the virtual server that cannot be in force with it; None when it works all the same.
     """
 
     key: tuple[str, ...]
-    error: ConfigError
+    path: str
+    why: str
     server: str | None = None
+
+    @property
+    def error(self) -> ConfigError:
+        """What a change that brings it about is refused with."""
+        return ConfigError(self.path, self.why)
 
     @property
     def warning(self) -> str:
@@ -124,10 +131,10 @@ def _missing(use: _Use) -> Iterator[Refusal]:
     key = use.profile.name, use.server.name
     if use.serves and all(domain.certificate is None for domain, _ in use.domains):
         why = f"it has no trust-domain with a certificate and key, {needs}"
-        yield Refusal((*key, "certificate"), ConfigError(path, why), use.server.name)
+        yield Refusal((*key, "certificate"), path, why, use.server.name)
     if use.why_believes is not None and all(domain.ca_certificate is None for domain, _ in use.domains):
         why = f"{use.why_believes} needs a trust-domain with a ca-certificate, and it has none"
-        yield Refusal((*key, use.why_believes), ConfigError(path, why), use.server.name)
+        yield Refusal((*key, use.why_believes), path, why, use.server.name)
 
 
 def _problems(use: _Use) -> Iterator[Refusal]:
@@ -140,9 +147,9 @@ def _problems(use: _Use) -> Iterator[Refusal]:
     lacks_authorities = use.why_believes is not None and all(m is not None and not m.authorities for m in materials)
     for domain, material in use.used:
         if material.problem is not None:
-            error = ConfigError(title("trust_domain", domain.name), material.problem)
+            key = domain.name, material.problem, use.server.name
             out = use.server.name if lacks_identity or lacks_authorities else None
-            yield Refusal((domain.name, material.problem, use.server.name), error, out)
+            yield Refusal(key, title("trust_domain", domain.name), material.problem, out)
 
 
 def _out_of_time(use: _Use, now: datetime) -> Iterator[Refusal]:
@@ -151,8 +158,8 @@ def _out_of_time(use: _Use, now: datetime) -> Iterator[Refusal]:
         if certificate is None or (state := state_of(certificate, now)) in ("ok", "expires soon"):
             continue
         when = _expiry(certificate, now) if state == "expired" else f"is not valid before {_utc(certificate.not_before)}"
-        error = ConfigError(title("trust_domain", domain.name), f"its certificate {when}")
-        yield Refusal((domain.name, state, certificate.fingerprint), error)
+        key = domain.name, state, certificate.fingerprint
+        yield Refusal(key, title("trust_domain", domain.name), f"its certificate {when}")
 
 
 def _same_names(use: _Use) -> Iterator[str]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import subprocess
 from base64 import b64decode, b64encode
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import dsa, ed448
+from cryptography.hazmat.primitives.asymmetric import dsa, ed448, rsa
 
 from hsadc.dataplane.pem import Encrypted, WrongPassphrase, describe, kind_of, load_key, read_pem, unusable
 from hsadc.dataplane.pkcs12 import read_pkcs12
@@ -141,6 +142,14 @@ class TestKey:
     def test_a_damaged_key(self):
         (block,) = read("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n").keys
         assert wrong(load_key, "web.pem", block).startswith("its key is damaged: ")
+
+    def test_an_rsa_key_that_does_not_work_is_found_where_somebody_looks(self):
+        n = WEB.key.private_numbers()
+        odd = rsa.RSAPrivateNumbers(n.p, n.q, n.d + 2, n.dmp1, n.dmq1, n.iqmp, n.public_numbers)
+        text = replace(WEB, key=odd.private_key(unsafe_skip_rsa_key_validation=True)).traditional()
+        (block,) = read(text).keys
+        load_key("web.pem", block)
+        assert wrong(lambda: load_key("web.pem", block, thorough=True)).startswith("its key is damaged: ")
 
     def test_no_text_of_a_key_shows_it(self):
         (block,) = read(WEB.key_pem).keys
