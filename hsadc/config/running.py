@@ -70,6 +70,7 @@ class Running:
         self._dataplane = dataplane
         self._inventory = Inventory()
         self._warnings: frozenset[str] = frozenset()
+        self._of_files: frozenset[str] = frozenset()
 
     @property
     def materials(self) -> Mapping[str, Material]:
@@ -107,14 +108,13 @@ class Running:
         if self._dataplane is None:
             return Refreshed()
         before, inventory = self._inventory, self._observe(self._dataplane, self.config)
-        if (inventory.materials, inventory.pages) == (before.materials, before.pages):
-            warnings = certificate_lines(self.config, inventory)
-        else:
-            compiled = compile_config(self.config, inventory)
-            self._dataplane.apply(compiled.intent)
-            warnings = _warnings(compiled)
+        if (inventory.materials, inventory.pages) != (before.materials, before.pages):
+            self._dataplane.apply(compile_config(self.config, inventory).intent)
+        warnings = certificate_lines(self.config, inventory)
         fresh = tuple(w for w in warnings if w not in self._warnings)
-        self._inventory, self._warnings = inventory, self._warnings | frozenset(warnings)
+        # What has been put right is forgotten: should it go wrong again, that is news.
+        self._warnings = self._warnings - self._of_files | frozenset(warnings)
+        self._inventory, self._of_files = inventory, frozenset(warnings)
         return Refreshed(tuple(_renewed(before.materials, inventory.materials)), fresh)
 
     def _enforce(self, change: Change, hunks: Sequence[Hunk], *, strict: bool) -> Committed:
@@ -152,7 +152,8 @@ class Running:
             old = self._inventory.materials.get(name)
             if material.problem is not None and old is not None and old.problem is None and self._same_files(config, name):
                 kept[name] = replace(old, newer_problem=material.problem)
-        return replace(inventory, materials={**inventory.materials, **kept}) if kept else inventory
+        pages = {name: page for name, page in self._inventory.pages.items() if name in _pages(config)}
+        return replace(inventory, materials={**inventory.materials, **kept}, pages={**pages, **inventory.pages})
 
     def _same_files(self, config: Config, name: str) -> bool:
         return _files(config.trust_domain[name]) == _files(self.config.trust_domain[name])
@@ -160,6 +161,10 @@ class Running:
 
 def _files(domain: TrustDomain) -> tuple[str | None, ...]:
     return domain.certificate, domain.key, domain.ca_certificate
+
+
+def _pages(config: Config) -> set[str]:
+    return {pool.sorry_page for pool in config.server_pool.values() if pool.sorry_page is not None}
 
 
 def _warnings(compiled: Compiled) -> list[str]:

@@ -20,9 +20,10 @@ from hsadc.intent.mirror import (
 )
 from hsadc.intent.mirror_profile import compile_mirror, compile_taps
 from hsadc.intent.mirror_warning import clamp_mss, mirror_warnings
-from hsadc.intent.pki import Refusal, check_materials, pki_warnings
+from hsadc.intent.pki import check_materials, pki_warnings
 from hsadc.intent.pool_warning import check_pages, server_warnings
 from hsadc.intent.ports import Port, Ports, resolve_ports
+from hsadc.intent.refusal import Refusal
 from hsadc.intent.route import RouteIntent, compile_routes
 from hsadc.intent.tunnel import compile_tunnels
 from hsadc.model.config import Config
@@ -73,7 +74,6 @@ def compile_config(config: Config, inventory: Inventory) -> Compiled:
     refusals = refusals_of(config, inventory)
     out = {r.server for r in refusals}
     served = tuple(v for v in _served(config) if v.name not in out)
-    check_pages(config, inventory, served)
     owners = {v.name: _owner(v, ports) for v in config.virtual_server.values() if v.ip}
     mirror = compile_mirror(config, ports, served, tunnels)
     taps = compile_taps(config, ports, tunnels, mirror.rules)
@@ -101,7 +101,8 @@ def compile_config(config: Config, inventory: Inventory) -> Compiled:
 
 def refusals_of(config: Config, inventory: Inventory) -> tuple[Refusal, ...]:
     """What no change may bring about, and a configuration has all the same."""
-    return check_materials(config, inventory, _served(config))
+    served = tuple(_served(config))
+    return (*check_materials(config, inventory, served), *check_pages(config, inventory, served))
 
 
 def certificate_lines(config: Config, inventory: Inventory) -> list[str]:

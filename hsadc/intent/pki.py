@@ -1,9 +1,4 @@
-"""Certificates that virtual servers in force use: whether they can, and what the operator should know in time.
-
-What is wrong with one is a *refusal*. A change that would bring it about is refused; where it comes about by itself, as time
-passes and files change, the device lives with it: it must come up again although a certificate has expired meanwhile. A virtual
-server that cannot do without what is missing is then not in force, and the others are.
-"""
+"""Certificates that virtual servers in force use: whether they can, and what the operator should know in time."""
 
 from __future__ import annotations
 
@@ -11,9 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from hsadc.errors import ConfigError
 from hsadc.intent.inventory import Inventory
 from hsadc.intent.material import Certificate, Material
+from hsadc.intent.refusal import Refusal
 from hsadc.model.config import Config
 from hsadc.model.ssl_profile import SslProfile
 from hsadc.model.title import number_of, title
@@ -22,33 +17,6 @@ from hsadc.model.virtual_server import VirtualServer
 
 SOON = timedelta(days=30)
 """A certificate that expires within this time is warned of."""
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """What no change may bring about.
-
-    Attributes:
-        key: the same as long as it is the same thing, however it is worded.
-        path: the object that is wrong.
-        why: what is wrong with it.
-        server: the virtual server that cannot be in force with it; None when it works all the same.
-    """
-
-    key: tuple[str, ...]
-    path: str
-    why: str
-    server: str | None = None
-
-    @property
-    def error(self) -> ConfigError:
-        """What a change that brings it about is refused with."""
-        return ConfigError(self.path, self.why)
-
-    @property
-    def warning(self) -> str:
-        """The line for a device that lives with it."""
-        return str(self.error) if self.server is None else f"{self.error}; {title('virtual_server', self.server)} is not in force"
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,7 +139,7 @@ class MemoryDataplane:
 
     def inventory(self, config: Config) -> Inventory:
         files = {} if self.pki is None else self.pki.materials(config.trust_domain.values())
-        return replace(self.machine(), materials=files, pages=self.pages, now=self.now)
+        return replace(self.machine(), materials=files, pages=dict(self.pages), now=self.now)
 
     def apply(self, intent: Intent) -> Outcome:
         self.before_apply()
