@@ -53,13 +53,12 @@ class Files:
     Attributes:
         folder: the folder; its mode keeps others out.
         word: what one of them is called, as in `show files` and `delete file`.
-        most: how many are kept at most.
     """
 
-    def __init__(self, folder: Path, word: str = "file", most: int = FILES_KEPT) -> None:
+    def __init__(self, folder: Path, word: str = "file", most: int | None = None) -> None:
         self.folder = folder
         self.word = word
-        self.most = most
+        self._most = FILES_KEPT if most is None else most
         self._mutex = threading.Lock()
 
     def names(self) -> list[str]:
@@ -163,8 +162,8 @@ class Files:
                     sizes += [entry.stat(follow_symlinks=False).st_size] if entry.name != name else []
         except OSError as e:
             raise refusal(f"read {self.folder}", e) from e
-        if len(sizes) >= self.most or sum(sizes) >= ROOM_BYTES:
-            why = f"at most {self.most} files of {ROOM_BYTES >> 20} MiB together are kept, `delete {self.word}` makes room"
+        if len(sizes) >= self._most or sum(sizes) >= ROOM_BYTES:
+            why = f"at most {self._most} files of {ROOM_BYTES >> 20} MiB together are kept, `delete {self.word}` makes room"
             raise ConfigError(self.title(name), f"there is no room for it: {why}")
         return min(SIZE_LIMIT_BYTES, ROOM_BYTES - sum(sizes))
 
