@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ from hsadc.dataplane.mirror_counters import DestinationCounters, MirrorCounters
 from hsadc.dataplane.neighbour import Neighbour, observe_neighbours
 from hsadc.dataplane.netlink import Address, Link, Netlink, Route
 from hsadc.dataplane.originals import Originals, kernel_identity
+from hsadc.dataplane.page import read_pages
+from hsadc.dataplane.pki import PkiReader
 from hsadc.dataplane.portable.mirror import PortableMirror
 from hsadc.dataplane.prober import Prober
 from hsadc.dataplane.reconcile import Outcome, asking, reconcile
@@ -37,6 +40,7 @@ from hsadc.dataplane.tunnel import TunnelState, broken
 from hsadc.errors import Unsupported
 from hsadc.intent.compile import Intent
 from hsadc.intent.inventory import Inventory
+from hsadc.model.config import Config
 
 _KINDS = tuple(f.name for f in fields(Intent))
 
@@ -74,15 +78,27 @@ class Dataplane:
         self._prober = Prober()
         self._datagrams = DatagramDriver(self._prober, Forwarding(self._originals))
         self._datagram_watch = DatagramWatch(self._datagrams, self._prober)
+        self._pki = PkiReader(state_dir / "pki")
+        self._files = state_dir / "files"
         self._haproxy = HaproxyDriver(state_dir)
         self._supervisor = Supervisor(self._haproxy)
         self._intent = Intent()
         self._applied = False  # until then nobody knows what an earlier run left behind
 
-    def inventory(self) -> Inventory:
-        """The machine's Ethernet devices, as they would be without hsadc."""
+    def machine(self) -> Inventory:
+        """The machine's Ethernet devices, as they would be without hsadc; no file is looked at."""
         with asking("read the kernel's devices"), Netlink() as netlink:
             return observe_inventory(netlink, self._originals)
+
+    def inventory(self, config: Config) -> Inventory:
+        """The machine as `machine` gives it, what the files hold that a configuration names, and the time."""
+        pages = {pool.sorry_page for pool in config.server_pool.values() if pool.sorry_page is not None}
+        return replace(
+            self.machine(),
+            materials=self._pki.materials(config.trust_domain.values()),
+            pages=read_pages(self._files, sorted(pages)),
+            now=datetime.now(UTC),
+        )
 
     def apply(self, intent: Intent) -> Outcome:
         """Make the machine so, and watch over it; what an earlier run left behind is adopted, repaired or removed.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from hsadc.errors import ConfigError
@@ -21,8 +22,10 @@ from hsadc.intent.mirror import (
 )
 from hsadc.intent.mirror_profile import compile_mirror, compile_taps
 from hsadc.intent.mirror_warning import clamp_mss, mirror_warnings
+from hsadc.intent.pki import check_materials, pki_warnings
 from hsadc.intent.pool_warning import check_pages, server_warnings
 from hsadc.intent.ports import Port, Ports, resolve_ports
+from hsadc.intent.refusal import Refusal
 from hsadc.intent.route import RouteIntent, compile_routes
 from hsadc.intent.transparent import TransparentIntent, compile_transparent
 from hsadc.intent.tunnel import compile_tunnels
@@ -52,10 +55,17 @@ class Intent:
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """An intent, and what the operator should know about it, a line each."""
+    """An intent, and what the operator should know about it.
+
+    Attributes:
+        intent: without the virtual servers that a refusal takes out of force.
+        warnings: a line each.
+        refusals: what no change may bring about.
+    """
 
     intent: Intent
     warnings: tuple[str, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
 
 
 def compile_config(config: Config, inventory: Inventory) -> Compiled:
@@ -67,8 +77,9 @@ def compile_config(config: Config, inventory: Inventory) -> Compiled:
     ports = resolve_ports(config, inventory)
     routes, route_warnings = compile_routes(config, ports)
     tunnels = compile_tunnels(config, ports)
-    served = tuple(v for v in config.virtual_server.values() if reason_not_served(v) is None)
-    check_pages(config, inventory, served)
+    refusals = refusals_of(config, inventory)
+    out = {r.server for r in refusals}
+    served = tuple(v for v in _served(config) if v.name not in out)
     owners = {v.name: _owner(v, ports) for v in config.virtual_server.values() if v.ip}
     mirror = compile_mirror(config, ports, served, tunnels)
     hops = compile_hop(served, inventory, mirror.rules)
@@ -89,9 +100,29 @@ def compile_config(config: Config, inventory: Inventory) -> Compiled:
         datagrams=compile_datagrams(config, served),
         haproxy=compile_services(config, inventory, served, mss, mirror.rules),
     )
-    return Compiled(
-        intent, (*route_warnings, *server_warnings(config, ports, served), *mirror_warnings(config, ports, tunnels, taps, mss))
+    warnings = (
+        *route_warnings,
+        *server_warnings(config, ports, served),
+        *pki_warnings(config, inventory, _served(config)),
+        *mirror_warnings(config, ports, tunnels, taps, mss),
     )
+    return Compiled(intent, warnings, refusals)
+
+
+def refusals_of(config: Config, inventory: Inventory) -> tuple[Refusal, ...]:
+    """What no change may bring about, and a configuration has all the same."""
+    served = tuple(_served(config))
+    return (*check_materials(config, inventory, served), *check_pages(config, inventory, served))
+
+
+def certificate_lines(config: Config, inventory: Inventory) -> list[str]:
+    """Those warnings of a compiled configuration that come with time alone, and with its refusals."""
+    refusals = refusals_of(config, inventory)
+    return list(dict.fromkeys([*pki_warnings(config, inventory, _served(config)), *(r.warning for r in refusals)]))
+
+
+def _served(config: Config) -> Iterator[VirtualServer]:
+    return (v for v in config.virtual_server.values() if reason_not_served(v) is None)
 
 
 def reason_not_served(server: VirtualServer) -> str | None:
