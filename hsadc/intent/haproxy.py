@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from string import ascii_letters, digits
 
+from hsadc.intent.probe import Probe
 from hsadc.model.config import Config
 from hsadc.model.server_pool import ServerPool
 from hsadc.model.title import title
@@ -34,14 +35,46 @@ out, because a worker that inherits a listener whose `mss` is gone does not forg
 
 
 @dataclass(frozen=True, slots=True)
+class HaproxyFile:
+    """A file that the services' text names, such as a certificate with its key.
+
+    Attributes:
+        name: relative to the directory that HAProxy runs in, in a folder of it: `pki/www.pem`, `pages/sorry.http`.
+        content: what it holds; may be a secret, which no text of this object shows.
+    """
+
+    name: str
+    content: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerProbe:
+    """A server whose health is found out by a probe of ours, because HAProxy cannot (ICMP, UDP).
+
+    Attributes:
+        backend: HAProxy's name of its backend.
+        server: HAProxy's name of it.
+        probe: how it is checked.
+    """
+
+    backend: str
+    server: str
+    probe: Probe
+
+
+@dataclass(frozen=True, slots=True)
 class HaproxyIntent:
-    """The one HAProxy that serves all virtual servers of types tcp and http.
+    """The one HAProxy that serves all virtual servers but those of type udp.
 
     Attributes:
         services: the file's text from the first frontend on; what stands before it (paths, user, limits) is the driver's.
+        files: what the text names, in any order.
+        probes: the servers whose health is told to HAProxy.
     """
 
     services: str
+    files: tuple[HaproxyFile, ...] = ()
+    probes: tuple[ServerProbe, ...] = ()
 
     @property
     def key(self) -> str:
