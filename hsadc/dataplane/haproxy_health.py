@@ -1,0 +1,75 @@
+"""What hsadc itself finds out of servers' health, told to HAProxy, which knows no ICMP and no UDP."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Collection, Iterable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+from hsadc.dataplane.haproxy_socket import ask, batches
+from hsadc.intent.haproxy_pool import ServerProbe
+from hsadc.intent.probe import Probe
+
+log = logging.getLogger(__name__)
+_OWNER = "haproxy"
+
+
+class Prober(Protocol):
+    """What carries out probes; it calls `Health.tell` when the state of one changes."""
+
+    def want(self, owner: str, probes: Iterable[Probe]) -> None:
+        """Carry out these for an owner, instead of those that it wanted before."""
+        ...
+
+    def working(self, probe: Probe) -> bool | None:
+        """Whether what is probed works; None while that is not known."""
+        ...
+
+
+class Health:
+    """Tells workers how probed servers are. Safe for threads: what is told last is what the prober says then."""
+
+    def __init__(self, socket: Path, prober: Prober | None) -> None:
+        """Nothing is asked or told yet.
+
+        Args:
+            socket: HAProxy's, for commands.
+            prober: None leaves all servers as they are.
+        """
+        self._lock = threading.Lock()
+        self._socket = socket
+        self._prober = prober
+        self._servers: Collection[ServerProbe] = ()
+
+    @property
+    def paths(self) -> frozenset[str]:
+        """The probed servers, as HAProxy calls them (`backend/server`)."""
+        return frozenset(f"{server.backend}/{server.server}" for server in self._servers)
+
+    def want(self, servers: Collection[ServerProbe]) -> None:
+        """From now on these are probed."""
+        self._servers = servers
+        if self._prober is not None:
+            self._prober.want(_OWNER, {server.probe for server in servers})
+
+    def tell(self, changed: Probe | None = None) -> None:
+        """Tell the worker that serves now how its servers are; those of one probe, or all. Right also when none serves."""
+        with self._lock:
+            for command in batches(self._commands(changed)):
+                try:
+                    answer = ask(self._socket, command).strip()
+                except OSError as e:
+                    log.info("haproxy was not told of its servers' health, it is when it serves again: %s", e)
+                    return
+                if answer:
+                    log.warning("haproxy does not take what it is told of its servers' health: %s", answer)
+
+    def _commands(self, changed: Probe | None) -> Iterator[str]:
+        for server in self._servers:
+            if self._prober is None or changed not in (None, server.probe):
+                continue
+            works = self._prober.working(server.probe)
+            if works is not None:
+                yield f"set server {server.backend}/{server.server} health {'up' if works else 'down'}"
