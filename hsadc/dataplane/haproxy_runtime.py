@@ -16,6 +16,9 @@ from hsadc.dataplane.haproxy_file import Generation, file_digests
 from hsadc.intent.haproxy_file import HaproxyFile
 
 _SERVER = re.compile(r"  server (\S+) (\S+)(.*?)(?: weight (\d+))?(?: maxconn (\d+))?( disabled)?")
+_MOST_BYTES = 30_000
+"""Far below HAProxy's buffer (`tune.bufsize`): a worker that was sent more than that has been seen to spin, and to abort."""
+
 _NOT_SERVICES = re.compile(r"^(  description .*|# file .*)\n", re.MULTILINE)
 
 
@@ -126,13 +129,15 @@ def _file_changes(old: Generation, new: Generation) -> Sequence[Change] | None:
 
 
 def _file_change(file: HaproxyFile) -> Change | None:
-    """None for what a worker reads only when it starts: lists of certificates, pages."""
+    """None for what a worker reads only when it starts, such as lists of certificates and pages, and for large files."""
     kind: Mapping[str, Literal["cert", "ca-file"]] = {".pem": "cert", ".ca": "ca-file"}
     what = next((word for suffix, word in kind.items() if file.name.endswith(suffix)), None)
     if what is None:
         return None
     # An empty line ends what is sent.
     content = "\n".join(line for line in file.content.decode("ascii", "replace").splitlines() if line.strip())
+    if len(content) > _MOST_BYTES:
+        return None
     return Change(
         (f"set ssl {what} {file.name} <<\n{content}\n", f"commit ssl {what} {file.name}"),
         expected="Success!",
