@@ -8,7 +8,7 @@ import re
 import resource
 import sys
 import threading
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -20,16 +20,17 @@ from hsadc.dataplane.haproxy_check import check
 from hsadc.dataplane.haproxy_explain import explain
 from hsadc.dataplane.haproxy_file import STATS_SOCKET, Generation, Machine, write_file
 from hsadc.dataplane.haproxy_folder import Folder
-from hsadc.dataplane.haproxy_health import Health, Prober
+from hsadc.dataplane.haproxy_health import Health, Prober, paths_of
 from hsadc.dataplane.haproxy_master import Master
 from hsadc.dataplane.haproxy_process import Process
-from hsadc.dataplane.haproxy_runtime import changes
+from hsadc.dataplane.haproxy_runtime import changes, servers_of
 from hsadc.dataplane.haproxy_socket import ask
 from hsadc.dataplane.haproxy_state import handed_over
 from hsadc.dataplane.haproxy_statistics import Statistics, Totals, VirtualServerStatistics, parse_statistics
 from hsadc.errors import ApplyError
 from hsadc.intent.haproxy import HaproxyIntent
 from hsadc.intent.haproxy_file import HaproxyFile
+from hsadc.intent.haproxy_pool import ServerProbe
 from hsadc.intent.probe import Probe
 from hsadc.model.title import number_of
 
@@ -138,7 +139,7 @@ class HaproxyDriver:
             self._master.adopt()
             self.wanted = False
             self._intent, self._standing = _NOTHING, ""
-            self._health.want(())
+            self._health.want((), ())
             self._master.stop()
             self.on_process()
             self._folder.clear()
@@ -155,7 +156,7 @@ class HaproxyDriver:
         with self.lock:
             if not self.wanted or self._master.alive:
                 return False
-            self._serve(self._generation(self._intent))
+            self._serve(self._generation(self._intent), self._intent.probes)
             self._health.tell()
             return True
 
@@ -202,14 +203,14 @@ class HaproxyDriver:
             before = (self._in_force() or self._folder.current()) if running or self.wanted else None
             try:
                 if not (running and self._change(target)):
-                    self._serve(target)
+                    self._serve(target, new.probes)
             except (ApplyError, OSError) as e:
                 restored = self._restore(before)
                 if isinstance(e, ApplyError):
                     raise ApplyError(e.step, explain(e.cause, target.text), restored) from e
                 raise
             self.wanted, self._intent = True, new
-            self._health.want(new.probes)
+            self._health.want(new.probes, [server.path for server in servers_of(target.text)])
             self._health.tell()
             self.on_process()
 
@@ -232,13 +233,13 @@ class HaproxyDriver:
         log.info("haproxy: %s changed at run time", number_of(len(steps), "setting"))
         return True
 
-    def _serve(self, target: Generation) -> None:
+    def _serve(self, target: Generation, probes: Iterable[ServerProbe]) -> None:
         """Have a new worker serve a generation, in the place of an old one if there is one."""
         self._make_directories()
         self._folder.replace(target)
         alive = self._master.alive
         standing = (self._ask("show servers state") if alive else "") or self._standing
-        self._folder.write_state(handed_over(standing, target.text, self._health.paths))
+        self._folder.write_state(handed_over(standing, target.text, paths_of(probes)))
         if alive:
             self._look()
             self._master.reload(target.digest)
@@ -257,7 +258,7 @@ class HaproxyDriver:
                 return not self._master.alive
             self._folder.restore(before)
             if self._master.alive and self._in_force() != before:
-                self._serve(before)
+                self._serve(before, self._intent.probes)
         except (ApplyError, OSError) as e:
             log.error("haproxy: what was in force before cannot be put back: %s", e)
             return False

@@ -75,7 +75,7 @@ defaults base
   option redispatch
   retries 2
   load-server-state-from-file global
-  error-log-format "%ci:%cp [%t] %ft %{+Q}[fc_err_str] %[ssl_fc_err_str] sni=%[ssl_fc_sni]"
+  error-log-format "%ci:%cp [%t] %ft %{+Q}[fc_err_str] %{+Q}[ssl_fc_err_str] sni=%{+Q}[ssl_fc_sni]"
 
 defaults http from base
   mode http

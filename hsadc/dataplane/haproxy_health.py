@@ -43,28 +43,34 @@ class Health:
         self._prober = prober
         self._servers: Collection[ServerProbe] = ()
 
-    @property
-    def paths(self) -> frozenset[str]:
-        """The probed servers, as HAProxy calls them (`backend/server`)."""
-        return frozenset(f"{server.backend}/{server.server}" for server in self._servers)
+    def want(self, servers: Collection[ServerProbe], there: Collection[str]) -> None:
+        """From now on these are probed; those that are no more are taken as working.
 
-    def want(self, servers: Collection[ServerProbe]) -> None:
-        """From now on these are probed."""
+        Args:
+            servers: to be probed.
+            there: the paths (`backend/server`) of all servers of the worker that serves.
+        """
+        released = paths_of(self._servers) - paths_of(servers)
         self._servers = servers
         if self._prober is not None:
             self._prober.want(_OWNER, {server.probe for server in servers})
+        with self._lock:
+            self._send(f"set server {path} health up" for path in sorted(released & set(there)))
 
     def tell(self, changed: Probe | None = None) -> None:
         """Tell the worker that serves now how its servers are; those of one probe, or all. Right also when none serves."""
         with self._lock:
-            for command in batches(self._commands(changed)):
-                try:
-                    answer = ask(self._socket, command).strip()
-                except OSError as e:
-                    log.info("haproxy was not told of its servers' health, it is when it serves again: %s", e)
-                    return
-                if answer:
-                    log.warning("haproxy does not take what it is told of its servers' health: %s", answer)
+            self._send(self._commands(changed))
+
+    def _send(self, commands: Iterable[str]) -> None:
+        for line in batches(commands):
+            try:
+                answer = ask(self._socket, line).strip()
+            except OSError as e:
+                log.info("haproxy was not told of its servers' health, it is when it serves again: %s", e)
+                return
+            if answer:
+                log.warning("haproxy does not take what it is told of its servers' health: %s", answer)
 
     def _commands(self, changed: Probe | None) -> Iterator[str]:
         for server in self._servers:
@@ -73,3 +79,8 @@ class Health:
             works = self._prober.working(server.probe)
             if works is not None:
                 yield f"set server {server.backend}/{server.server} health {'up' if works else 'down'}"
+
+
+def paths_of(servers: Iterable[ServerProbe]) -> frozenset[str]:
+    """Probed servers, as HAProxy calls them (`backend/server`)."""
+    return frozenset(f"{server.backend}/{server.server}" for server in servers)

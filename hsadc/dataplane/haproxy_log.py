@@ -1,7 +1,8 @@
 """HAProxy's log, received: workers send their lines to a socket of ours, and keep them while nobody listens.
 
 The lines come over a Unix stream socket, each with its length before it (RFC 6587 section 3.4.1, octet counting); datagrams
-would be lost when they come fast.
+would be lost when they come fast. A worker learns that nobody listens any more from the first line that it cannot send: this
+one is lost, the next ones wait.
 """
 
 from __future__ import annotations
@@ -118,10 +119,11 @@ class LogReceiver:
         self._file.close()
 
     def _look(self, selector: selectors.BaseSelector, listener: socket.socket, wait_s: float | None) -> bool:
-        """True when there was something to read."""
+        """True when something came."""
         busy = False
         for key, _ in selector.select(wait_s):
             if key.fileobj is listener:
+                busy = True
                 connection, _ = listener.accept()
                 selector.register(connection, selectors.EVENT_READ, Frames())
             elif isinstance(key.fileobj, socket.socket):

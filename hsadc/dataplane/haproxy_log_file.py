@@ -64,12 +64,12 @@ class LogFile:
         Raises:
             OSError: the disk takes no more.
         """
-        if self._fd >= 0 and self._size + len(content) > self._file_bytes:
+        if self._fd < 0:
+            self._open()
+        if self._size > 0 and self._size + len(content) > self._file_bytes:
             self.close()
             self._rotate()
-        if self._fd < 0:
-            self._fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-            self._size = os.fstat(self._fd).st_size
+            self._open()
         written = 0
         try:
             while written < len(content):
@@ -78,6 +78,10 @@ class LogFile:
             os.ftruncate(self._fd, self._size)
             raise
         self._size += written
+
+    def _open(self) -> None:
+        self._fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._size = os.fstat(self._fd).st_size
 
     def _rotate(self) -> None:
         names = _names(self._path, self._files)

@@ -15,6 +15,8 @@ from hsadc.intent.haproxy_word import decode_name
 _QUOTED = r'"(?:[^"\\]|\\.)*"'
 _RAW = re.compile(r"(\S+ \[[^\]]*\]) (?:vs|tls)\d+_([^\s~/]*)~?(?: (\S+?)~?/(\S+))?(?= |$)")
 _OURS = re.compile(rf"(\S+) \[([^\]]*)\] ({_QUOTED})(?: ({_QUOTED}|-)/({_QUOTED}|-))? ?(.*)")
+_OPENSSL = re.compile(r"error:[0-9A-F]{8}:[^:]*::")
+"""Before OpenSSL's words for an error."""
 _POOL = re.compile(r"pool\d+\.\d+_(.*)")
 
 
@@ -51,7 +53,7 @@ class LogLine:
 
 def in_operators_names(line: str) -> str:
     """HAProxy's line with the operator's names; one of another kind stays as it is, but for what cannot be printed."""
-    named = _RAW.sub(_with_names, line, count=1)
+    named = _OPENSSL.sub("", _RAW.sub(_with_names, line, count=1), count=1)
     return named if named.isprintable() else "".join(c if c.isprintable() else "?" for c in named)
 
 

@@ -15,6 +15,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 from hsadc.dataplane.haproxy import HaproxyDriver
+from hsadc.dataplane.haproxy_health import Prober
 from hsadc.dataplane.haproxy_log import LogReceiver
 from hsadc.dataplane.haproxy_log_file import newest_first
 from hsadc.intent.haproxy import HaproxyIntent, compile_services
@@ -77,6 +78,7 @@ class Site:
 
     real: RealServer
     state_dir: Path
+    receiver: LogReceiver
     address: IPv4Address = field(default_factory=new_address)
     port: int = 8087
 
@@ -156,12 +158,12 @@ def request(address: IPv4Address, port: int) -> str:
 
 
 @contextmanager
-def site(state_dir: Path) -> Iterator[tuple[Site, HaproxyDriver]]:
+def site(state_dir: Path, prober: Prober | None = None) -> Iterator[tuple[Site, HaproxyDriver]]:
     """A real server, a driver whose HAProxy is stopped in the end whatever happened, and somebody who receives its log."""
     with real_server() as real:
-        driver = HaproxyDriver(state_dir)
+        driver = HaproxyDriver(state_dir, prober)
         receiver = LogReceiver(state_dir)
-        here = Site(real, state_dir)
+        here = Site(real, state_dir, receiver)
         receiver.start()
         try:
             yield here, driver
