@@ -31,7 +31,6 @@ from hsadc.errors import ApplyError
 from hsadc.intent.haproxy import HaproxyIntent
 from hsadc.intent.haproxy_file import HaproxyFile
 from hsadc.intent.haproxy_pool import ServerProbe
-from hsadc.intent.probe import Probe
 from hsadc.model.title import number_of
 
 log = logging.getLogger(__name__)
@@ -73,7 +72,7 @@ class HaproxyDriver:
 
         Args:
             state_dir: the daemon's directory; made, for this user alone, when it is first needed.
-            prober: what finds out the health of servers that HAProxy cannot check; call `probe_changed` from it.
+            prober: what finds out the health of servers that HAProxy cannot check; None takes them as working.
         """
         self.lock = threading.RLock()
         self.on_process: Callable[[], None] = lambda: None
@@ -160,10 +159,6 @@ class HaproxyDriver:
             self._health.tell()
             return True
 
-    def probe_changed(self, probe: Probe) -> None:
-        """What a probe is for works again, or no more; for the prober's thread."""
-        self._health.tell(probe)
-
     @property
     def process(self) -> Process | None:
         """The process as last known, maybe ended; it is the driver's: look at it with the lock held."""
@@ -178,7 +173,7 @@ class HaproxyDriver:
     def statistics(self) -> Mapping[int, VirtualServerStatistics]:
         """The counters of each virtual server, by its number; empty while HAProxy does not run."""
         with self.lock:
-            return self._look().virtual_servers()
+            return self._look().with_checks(self._health.words()).virtual_servers()
 
     def clear_statistics(self) -> None:
         """Set all counters to zero; nothing to do while HAProxy does not run.

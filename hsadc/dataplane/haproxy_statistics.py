@@ -156,6 +156,11 @@ class Statistics:
     counters: Mapping[Place, Counters]
     health: Mapping[Place, ServerHealth]
 
+    def with_checks(self, words: Mapping[Place, str]) -> Statistics:
+        """The same, with what checks of ours came to where HAProxy has none of its own."""
+        checked = {p: replace(h, checked=True, check=words[p]) if p in words else h for p, h in self.health.items()}
+        return replace(self, health=checked)
+
     def virtual_servers(self) -> Mapping[int, VirtualServerStatistics]:
         """The virtual servers by number."""
         found = {}

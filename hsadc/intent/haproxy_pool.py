@@ -180,8 +180,8 @@ def _timeouts(profile: AppProfile) -> Iterator[str]:
 
 def _http_check(monitor: Monitor) -> Iterator[str]:
     yield "option httpchk"
-    host = f" hdr Host {monitor.http_host}" if monitor.http_host else ""
-    yield f"http-check send meth GET uri {quote(monitor.http_get)} ver HTTP/1.1{host}"
+    version = f"HTTP/1.1 hdr Host {monitor.http_host}" if monitor.http_host else "HTTP/1.0"
+    yield f"http-check send meth GET uri {quote(monitor.http_get)} ver {version}"
     yield f"http-check expect {'rstatus ^[23]' if monitor.http_expect is None else f'status {monitor.http_expect}'}"
 
 

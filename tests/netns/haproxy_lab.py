@@ -93,7 +93,7 @@ class Site:
         )
         listener = Listener(address or self.address, self.port)
         server = VirtualServer("l7 网", id=7, server_pool="web", ip=listener, auto_snat=True, **settings)  # type: ignore[arg-type]
-        (intent,) = compile_services(config, Inventory(()), [server], {} if mss is None else {server.name: mss})
+        (intent,) = compile_services(config, Inventory(), [server], {} if mss is None else {server.name: mss})
         return intent
 
     def get(self) -> str:

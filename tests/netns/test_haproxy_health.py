@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import signal
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 from pathlib import Path
 
@@ -27,19 +27,31 @@ ICMP = Probe("icmp", IPv4Address("192.0.2.1"))
 UDP = Probe("udp", IPv4Address("192.0.2.1"), 53)
 
 
+@dataclass
+class State:
+    up: bool
+    known: bool
+    words: str
+
+
 class Prober:
     """Says what the test says."""
 
     def __init__(self) -> None:
         self.wanted: set[Probe] = set()
         self.works: dict[Probe, bool] = {}
+        self.listener: Callable[[Probe], None] = lambda probe: None
 
     def want(self, owner: str, probes: Iterable[Probe]) -> None:
         assert owner == "haproxy"
         self.wanted = set(probes)
 
-    def working(self, probe: Probe) -> bool | None:
-        return self.works.get(probe)
+    def state(self, probe: Probe) -> State:
+        return State(self.works.get(probe, True), probe in self.works, f"{probe.type} is so")
+
+    def listen(self, owner: str, listener: Callable[[Probe], None]) -> None:
+        assert owner == "haproxy"
+        self.listener = listener
 
 
 @pytest.fixture
@@ -162,21 +174,28 @@ def test_probes_decide(lab: tuple[Site, HaproxyDriver], prober: Prober) -> None:
     assert prober.wanted == {ICMP, UDP}
     assert set(states(here).values()) == {"no check"}
     prober.works = {ICMP: False, UDP: True}
-    driver.probe_changed(ICMP)
+    prober.listener(ICMP)
     dead = {"a": "DOWN", "b": "DOWN", "c": "no check", "d": "no check"}
-    assert states(here) == dead
+    until(lambda: states(here) == dead)
+    servers = {s.real_server: s.health for s in driver.statistics()[1].servers}
+    assert {name: (h.state, h.checked, h.check) for name, h in servers.items()} == {
+        "a": ("down", True, "icmp is so"),
+        "b": ("down", True, "icmp is so"),
+        "c": ("up", True, "udp is so"),
+        "d": ("up", False, None),
+    }
     assert driver.observe({}) == {intent.key: intent}
     driver.change(intent, other)
     assert states(here) == dead
     os.kill(here.masters[0], signal.SIGKILL)
     until(lambda: not here.processes())
     prober.works[UDP] = False
-    driver.probe_changed(UDP)  # nobody is there to be told
+    prober.listener(UDP)  # nobody is there to be told
     driver.restart()
     assert states(here) == dead | {"c": "DOWN"}
     prober.works = {ICMP: True, UDP: True}
-    driver.probe_changed(ICMP)
-    assert states(here) == {"a": "no check", "b": "no check", "c": "DOWN", "d": "no check"}
+    prober.listener(ICMP)
+    until(lambda: states(here) == {"a": "no check", "b": "no check", "c": "DOWN", "d": "no check"})
     driver.delete(other)
     assert prober.wanted == set()
 
