@@ -10,7 +10,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 
-from hsadc.intent.haproxy import decode_name
+from hsadc.intent.haproxy_word import decode_name
 
 CONFIG = "haproxy.cfg"
 STATS_SOCKET = "stats.sock"
@@ -41,6 +41,17 @@ defaults http from base
 defaults tcp from base
   mode tcp
   option clitcpka
+
+# The TLS leg of a virtual server whose clear text is mirrored: a client has `client` for its handshake, afterwards the clear leg's
+# timeouts decide.
+defaults tls from base
+  mode tcp
+  option dontlog-normal
+  option dontlognull
+  timeout client 10s
+  timeout server 10s
+  timeout tunnel 25h
+  error-log-format "%ci:%cp [%t] %ft %{+Q}[ssl_fc_err_str] sni=%{+Q}[ssl_fc_sni]"
 """
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from hsadc.intent.haproxy import decode_name
+from hsadc.intent.haproxy_word import decode_name
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,12 +19,13 @@ from hsadc.intent.mirror import (
 )
 from hsadc.intent.mirror_profile import compile_mirror, compile_taps
 from hsadc.intent.mirror_warning import clamp_mss, mirror_warnings
+from hsadc.intent.pool_warning import check_pages, server_warnings
 from hsadc.intent.ports import Port, Ports, resolve_ports
 from hsadc.intent.route import RouteIntent, compile_routes
 from hsadc.intent.tunnel import compile_tunnels
 from hsadc.model.config import Config
 from hsadc.model.title import title
-from hsadc.model.virtual_server import VirtualServer
+from hsadc.model.virtual_server import TLS_TYPES, VirtualServer
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,7 @@ def compile_config(config: Config, inventory: Inventory) -> Compiled:
     routes, route_warnings = compile_routes(config, ports)
     tunnels = compile_tunnels(config, ports)
     served = tuple(v for v in config.virtual_server.values() if reason_not_served(v) is None)
+    check_pages(config, inventory, served)
     owners = {v.name: _owner(v, ports) for v in config.virtual_server.values() if v.ip}
     mirror = compile_mirror(config, ports, served, tunnels)
     taps = compile_taps(config, ports, tunnels, mirror.rules)
@@ -75,9 +77,11 @@ def compile_config(config: Config, inventory: Inventory) -> Compiled:
         rules=mirror.rules,
         port_mirrors=mirror.port_mirrors,
         taps=taps,
-        haproxy=compile_services(config, served, mss),
+        haproxy=compile_services(config, inventory, served, mss, mirror.rules),
     )
-    return Compiled(intent, (*route_warnings, *_server_warnings(config), *mirror_warnings(config, ports, tunnels, taps, mss)))
+    return Compiled(
+        intent, (*route_warnings, *server_warnings(config, ports, served), *mirror_warnings(config, ports, tunnels, taps, mss))
+    )
 
 
 def reason_not_served(server: VirtualServer) -> str | None:
@@ -86,10 +90,10 @@ def reason_not_served(server: VirtualServer) -> str | None:
         return "shutdown"
     if server.ip is None:
         return "it has no ip"
-    if server.server_pool is None:
+    if server.server_pool is None and not server.redirect_https:
         return "it has no server-pool"
-    if not server.auto_snat:
-        return "without auto-snat the clients' addresses would have to be kept, which this version cannot do"
+    if server.type in TLS_TYPES and server.ssl_profile is None:
+        return "it has no ssl-profile"
     return None
 
 
@@ -98,12 +102,3 @@ def _owner(server: VirtualServer, ports: Ports) -> Port:
     if (owner := ports.owner(server.ip.address)) is None:
         raise ConfigError(title("virtual_server", server.name), f"{server.ip.address} is not an address of this device")
     return owner
-
-
-def _server_warnings(config: Config) -> list[str]:
-    warnings = []
-    for server in config.virtual_server.values():
-        path = title("virtual_server", server.name)
-        if server.ip and server.server_pool and not server.shutdown and not server.auto_snat:
-            warnings.append(f"{path}: not in force, {reason_not_served(server)}")
-    return warnings

@@ -1,47 +1,36 @@
-"""HAProxy: the text of its configuration file.
+"""HAProxy: what it must serve, as the text of its configuration file and the files that this refers to.
 
-What an operator names freely becomes a HAProxy name by `encode_name`, which never maps two names to one and can be turned
-back: statistics and error messages speak of the operator's objects. A virtual server has a backend of its own, because a
-member of the pool without a port takes the virtual server's.
+A virtual server has backends of its own, because a member of the pool without a port takes the virtual server's.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from string import ascii_letters, digits
 
+from hsadc.intent.haproxy_file import HaproxyFile
+from hsadc.intent.haproxy_frontend import Leg, frontends, hop_backend, rates_table
+from hsadc.intent.haproxy_pool import ServerProbe, Tiers, backend, page_file, pools_of, probes
+from hsadc.intent.haproxy_tls import tls_files
+from hsadc.intent.inventory import Inventory
+from hsadc.intent.mirror import RuleIntent
 from hsadc.model.config import Config
-from hsadc.model.server_pool import ServerPool
-from hsadc.model.title import title
-from hsadc.model.virtual_server import VirtualServer
-
-_PLAIN = frozenset(ascii_letters + digits + "._-")
-"""What HAProxy allows in names, without the colon, which is the escape here."""
-
-_BALANCE = {
-    "round-robin": ("balance roundrobin",),
-    "least-connection": ("balance leastconn",),
-    # Consistent: when a server comes or goes, only its own clients move.
-    "source-hash": ("balance source", "hash-type consistent"),
-}
-
-
-_ANY_MSS = 32767
-"""The largest that Linux lets a socket ask for (tcp(7), TCP_MAXSEG): the device's MTU alone sets the limit then. It is written
-out, because a worker that inherits a listener whose `mss` is gone does not forget it: it asks clients for 536 bytes."""
+from hsadc.model.virtual_server import Listener, VirtualServer
 
 
 @dataclass(frozen=True, slots=True)
 class HaproxyIntent:
-    """The one HAProxy that serves all virtual servers of types tcp and http.
+    """The one HAProxy that serves all virtual servers but those of type udp.
 
     Attributes:
         services: the file's text from the first frontend on; what stands before it (paths, user, limits) is the driver's.
+        files: what the text refers to.
+        probes: the servers that hsadc itself checks.
     """
 
     services: str
+    files: tuple[HaproxyFile, ...] = ()
+    probes: tuple[ServerProbe, ...] = ()
 
     @property
     def key(self) -> str:
@@ -55,85 +44,63 @@ class HaproxyIntent:
 
 def compile_services(
     config: Config,
+    inventory: Inventory,
     served: Iterable[VirtualServer],
     mss: Mapping[str, int],
+    rules: Iterable[RuleIntent] = (),
 ) -> tuple[HaproxyIntent, ...]:
     """Write the frontends and backends.
 
-    A frontend inherits from the defaults section named as its type (`http`, `tcp`), which the driver provides. Members whose
-    real server has no address are left out.
+    A section inherits from the defaults section `http`, `tcp` or `tls`, which the driver provides.
 
     Args:
-        config: where pools, real servers and application profiles are looked up; its references are not dangling.
-        served: the virtual servers in force: each has an address and a pool. Their order does not matter.
+        config: its references are not dangling.
+        inventory: what certificates and pages hold, and where the hop leads to.
+        served: the virtual servers in force: each has an address, and a pool where it needs one. Their order does not matter.
         mss: the largest TCP segment (bytes of payload) that clients may send and are sent, by virtual server's name; without an
             entry it is what fits the path.
+        rules: what the mirror copies: those on the hop send their virtual server's clear text across it.
 
     Returns:
         One, or none when there are no virtual servers: then no HAProxy is needed.
-
-    Raises:
-        ValueError: one of `served` has no address or no pool.
     """
-    blocks = [
-        "\n".join([*_frontend(config, v, mss.get(v.name)), *_backend(config, v)]) for v in sorted(served, key=lambda v: v.id)
-    ]
-    return (HaproxyIntent("\n\n".join(blocks) + "\n"),) if blocks else ()
+    servers = sorted((v for v in served if v.type != "udp"), key=lambda v: v.id)
+    if not servers:
+        return ()
+    hopped = {r.id: Listener(r.address, r.port) for r in rules if r.hop}
+    legs = {v.id: _leg(v, hopped[v.id], inventory) for v in servers if v.id in hopped}
+    tiers = {v.id: _tiers(config, v) for v in servers}
+    blocks = ["\n".join(_blocks(config, v, tiers[v.id], mss.get(v.name), legs.get(v.id))) for v in servers]
+    blocks += ["\n".join(hop_backend(leg)) for leg in {leg.backend: leg for leg in legs.values()}.values()]
+    probed = tuple(p for v in servers for tier in tiers[v.id].all() for p in probes(config, v, tier))
+    files = tuple(_files(config, inventory, servers, tiers))
+    return (HaproxyIntent("\n\n".join(blocks) + "\n", files, probed),)
 
 
-def encode_name(name: str) -> str:
-    """A name that HAProxy accepts: each other character as its code point in hexadecimal between colons; one to one."""
-    return "".join(c if c in _PLAIN else f":{ord(c):x}:" for c in name)
+def _leg(server: VirtualServer, listener: Listener, inventory: Inventory) -> Leg:
+    mirror = server.mirror_traffic
+    return Leg(inventory.hop_namespace, listener, mirror is not None and mirror.http2 == "normalise")
 
 
-def decode_name(name: str) -> str:
-    """The name that `encode_name` was given."""
-    return re.sub(r":([0-9a-f]+):", lambda m: chr(int(m[1], 16)), name)
+def _tiers(config: Config, server: VirtualServer) -> Tiers:
+    tiers = Tiers(config, server)
+    for pool in pools_of(server):
+        tiers.chain(pool)
+    return tiers
 
 
-def _frontend(config: Config, server: VirtualServer, mss: int | None) -> Iterator[str]:
-    if server.ip is None:
-        raise ValueError(f"{_path('virtual_server', server.name)} has no address")
-    yield f"# {_path('virtual_server', server.name)}"
-    yield f"frontend vs{server.id}_{encode_name(server.name)} from {server.type}"
-    yield f"  bind {server.ip.address}:{server.ip.port} mss {_ANY_MSS if mss is None else mss}"
-    if server.log_enable:
-        yield "  log global"
-        yield f"  option {server.type}log"
-    profile = config.app_profile.get(server.app_profile) if server.app_profile is not None else None
-    if server.type == "http" and profile is not None and profile.x_forwarded_for:
-        yield "  option forwardfor"
-    yield f"  default_backend {_backend_name(server)}"
+def _blocks(config: Config, server: VirtualServer, tiers: Tiers, mss: int | None, leg: Leg | None) -> Iterator[str]:
+    yield from frontends(config, server, tiers, mss, leg)
+    yield from rates_table(server)
+    for tier in tiers.all():
+        yield from backend(config, server, tier)
 
 
-def _backend(config: Config, server: VirtualServer) -> Iterator[str]:
-    pool = _pool(config, server)
-    yield f"# {_path('virtual_server', server.name)}, {_path('server_pool', pool.name)}"
-    yield f"backend {_backend_name(server)} from {server.type}"
-    yield from (f"  {line}" for line in _BALANCE[pool.load_balance])
-    # No `source`: the kernel takes the address of the interface that leads to the server, which is what auto-snat means.
-    yield from _servers(config, server, pool)
-
-
-def _servers(config: Config, server: VirtualServer, pool: ServerPool) -> Iterator[str]:
-    for member in pool.members.values():
-        real = config.real_server[member.real_server]
-        if real.ip is None or server.ip is None:
-            continue
-        port = member.port or real.port or server.ip.port
-        yield f"  server {encode_name(real.name)} {real.ip}:{port} weight {member.weight or real.weight}"
-
-
-def _pool(config: Config, server: VirtualServer) -> ServerPool:
-    if server.server_pool is None:
-        raise ValueError(f"{_path('virtual_server', server.name)} has no server-pool")
-    return config.server_pool[server.server_pool]
-
-
-def _backend_name(server: VirtualServer) -> str:
-    return f"pool{server.id}_{encode_name(server.server_pool or '')}"
-
-
-def _path(section: str, name: str) -> str:
-    """For comments, which end with their line: what cannot be printed is written as its code point."""
-    return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in title(section, name))
+def _files(
+    config: Config, inventory: Inventory, servers: Iterable[VirtualServer], tiers: Mapping[int, Tiers]
+) -> Iterator[HaproxyFile]:
+    profiles = {p for v in servers for p in (v.ssl_profile, v.server_ssl_profile) if p is not None}
+    yield from tls_files(config, inventory, profiles)
+    pages = {tier.sorry_page for t in tiers.values() for tier in t.all() if tier.sorry_page is not None}
+    for page in sorted(pages):
+        yield HaproxyFile(page_file(page), inventory.pages[page].encode())

@@ -1,5 +1,7 @@
-"""What the compiler must know of the machine: its Ethernet devices, and what configured files hold. Observed by the dataplane,
-plain values here."""
+"""What the compiler must know of the machine: its Ethernet devices, and what configured files hold.
+
+Observed by the dataplane, plain values here.
+"""
 
 from __future__ import annotations
 

@@ -9,12 +9,16 @@ from collections.abc import Callable, Iterator
 
 from hsadc.config.change import Change
 from hsadc.config.validate.access_list import access_lists
+from hsadc.config.validate.app_profile import edits
 from hsadc.config.validate.found import Found
 from hsadc.config.validate.interface import addresses
 from hsadc.config.validate.mirror_profile import mirrored, port_mirrors, profiles
+from hsadc.config.validate.monitor import monitors
 from hsadc.config.validate.real_server import real_servers
 from hsadc.config.validate.reference import references
 from hsadc.config.validate.route import routes
+from hsadc.config.validate.server_pool import pools, pools_fit
+from hsadc.config.validate.ssl_profile import versions
 from hsadc.config.validate.tunnel import bindings, tunnels
 from hsadc.config.validate.virtual_server import servers, servers_told_apart
 
@@ -30,8 +34,13 @@ _CHECKS: tuple[Callable[[Change], Iterator[Found]], ...] = (
     profiles,
     mirrored,
     port_mirrors,
+    versions,
+    edits,
+    monitors,
+    pools,
     servers_told_apart,
     servers,
+    pools_fit,
     real_servers,
 )
 

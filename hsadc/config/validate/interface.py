@@ -48,7 +48,10 @@ def is_ours(config: Config, address: IPv4Address | IPv6Address) -> bool:
     return any(address == a.ip for p in ports for a in p.addresses)
 
 
-def may_be_ours(config: Config, address: IPv4Address) -> bool:
-    """Without the machine: an interface without configured addresses has what the system gives it, which is not known here."""
+def may_be_ours(config: Config, address: IPv4Address | IPv6Address) -> bool:
+    """Without the machine: an interface without configured addresses has what the system gives it, which is not known here.
+
+    IPv6 addresses of the configuration are in addition to what the system gives.
+    """
     ports = config.ethernet.values()
-    return not ports or not all(p.addresses for p in ports) or is_ours(config, address)
+    return address.version == 6 or not ports or not all(p.addresses for p in ports) or is_ours(config, address)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from hsadc.config.change import Change
 from hsadc.config.validate.found import Found, conflict
 from hsadc.config.validate.interface import is_one_host
+from hsadc.config.validate.server_pool import pools_of, served_otherwise
 from hsadc.model.config import Config
 from hsadc.model.real_server import RealServer
 from hsadc.model.title import title
@@ -22,26 +23,15 @@ def real_servers(change: Change) -> Iterator[Found]:
         if real.ip is not None and not is_one_host(real.ip):
             why = f"its ip {real.ip} is not the address of a single host"
             yield conflict("real_server", name, why)
-    for name, server in _with_other_targets(change).items():
+    for name, server in served_otherwise(change).items():
         for real, port in _targets(change.after, server):
             if server.ip and real.ip and server.ip == Listener(real.ip, port or server.ip.port):
                 why = f"{title('real_server', real.name)} of its pool is the virtual server itself"
                 yield conflict("virtual_server", name, why)
 
 
-def _with_other_targets(change: Change) -> dict[str, VirtualServer]:
-    """The virtual servers that changed, or whose pool did, or a real server of their pool."""
-    config, reals = change.after, change.changed("real_server").keys()
-    pools = set(change.changed("server_pool"))
-    if reals:
-        pools |= {name for name, pool in config.server_pool.items() if not reals.isdisjoint(pool.members)}
-    users = {name: server for name, server in config.virtual_server.items() if server.server_pool in pools} if pools else {}
-    return {**users, **change.changed("virtual_server")}
-
-
 def _targets(config: Config, server: VirtualServer) -> Iterator[tuple[RealServer, int | None]]:
-    """The real servers of a virtual server's pool and their ports; None is the virtual server's own."""
-    pool = config.server_pool.get(server.server_pool or "")
-    for member in pool.members.values() if pool else ():
+    """The real servers of a virtual server's pools and their ports; None is the virtual server's own."""
+    for member in (m for pool in pools_of(config, server) for m in pool.members.values()):
         if (real := config.real_server.get(member.real_server)) is not None:
             yield real, member.port or real.port

@@ -16,7 +16,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from hsadc.intent.haproxy import HaproxyIntent, compile_services, decode_name, encode_name
+from hsadc.intent.haproxy import HaproxyIntent, compile_services
+from hsadc.intent.haproxy_word import decode_name, encode_name
 from hsadc.model.app_profile import AppProfile
 from hsadc.model.config import Config
 from hsadc.model.real_server import RealServer

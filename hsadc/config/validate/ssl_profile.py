@@ -1,0 +1,17 @@
+"""SSL profiles: their versions leave one to speak."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from hsadc.config.change import Change
+from hsadc.config.validate.found import Found, conflict
+
+
+def versions(change: Change) -> Iterator[Found]:
+    """The newest version is not older than the oldest."""
+    for name, profile in change.changed("ssl_profile").items():
+        # The words of versions have the order of the versions.
+        if profile.max_version is not None and profile.max_version < profile.min_version:
+            why = f"its max-version {profile.max_version} is older than its min-version {profile.min_version}"
+            yield conflict("ssl_profile", name, why)

@@ -1,0 +1,205 @@
+"""HAProxy's frontends: where clients connect, what is done with HTTP, and which pool serves.
+
+A virtual server whose clear text is mirrored has two: one that speaks TLS with clients (`tls<id>`), and behind the hop the one
+that serves (`vs<id>`), as if there were no TLS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from hsadc.intent.haproxy_pool import Tier, Tiers
+from hsadc.intent.haproxy_tls import bind_words
+from hsadc.intent.haproxy_word import encode_name, endpoint, literal, path, quote
+from hsadc.intent.hop import DEVICE
+from hsadc.model.app_profile import AppProfile, HeaderEdit
+from hsadc.model.config import Config
+from hsadc.model.virtual_server import HTTP_TYPES, TLS_TYPES, ContentRule, Listener, VirtualServer
+
+_ANY_MSS = 32767
+"""The largest that Linux lets a socket ask for (tcp(7), TCP_MAXSEG): the device's MTU alone sets the limit then. It is written
+out, because a worker that inherits a listener whose `mss` is gone does not forget it: it asks clients for 536 bytes."""
+
+_TEXTUAL = (
+    "text/html text/plain text/css text/xml text/javascript application/javascript application/json application/xml image/svg+xml"
+)
+_TABLE_SIZE = "100k"
+_EDITS = {"remove": "del-header", "replace": "set-header", "insert": "add-header"}
+"""By action, in the order in which they are done: what is inserted is not removed again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """How a virtual server's clear text crosses the hop.
+
+    Attributes:
+        namespace: that the hop leads to.
+        listener: where the clear leg listens there: the virtual server's address, with the port that the copies show.
+        normalise: whether HTTP/2 becomes HTTP/1.1 before the hop.
+    """
+
+    namespace: str
+    listener: Listener
+    normalise: bool = False
+
+    @property
+    def backend(self) -> str:
+        """The backend that leads across the hop."""
+        return f"hop{self.listener.port}{'_http' if self.normalise else ''}"
+
+
+def frontends(config: Config, server: VirtualServer, tiers: Tiers, mss: int | None, leg: Leg | None) -> Iterator[str]:
+    """The lines of a virtual server's frontends.
+
+    Args:
+        config: where profiles are looked up.
+        server: in force.
+        tiers: of its pools.
+        mss: the largest TCP segment (bytes of payload) of clients' connections; None is what fits the path.
+        leg: the way across the hop; None where the clear text is not mirrored.
+    """
+    tls = _tls(config, server, leg)
+    if leg is None:
+        yield from _serving(config, server, tiers, f"{_bind(server.ip, mss)}{tls}", _connection_limits(server))
+        return
+    yield f"# {path('virtual_server', server.name)}"
+    yield f"frontend tls{server.id}_{encode_name(server.name)} from {'http' if leg.normalise else 'tls'}"
+    yield f"  {_bind(server.ip, mss)}{tls}"
+    yield from (f"  {line}" for line in _connection_limits(server))
+    if server.log_enable:
+        yield "  log global"
+    yield f"  default_backend {leg.backend}"
+    yield from _serving(
+        config,
+        server,
+        tiers,
+        f"bind {endpoint(leg.listener.address, leg.listener.port)} namespace {leg.namespace} transparent",
+        (),
+    )
+
+
+def hop_backend(leg: Leg) -> Iterator[str]:
+    """The backend that leads across the hop, to the address that the client connected to."""
+    yield f"backend {leg.backend} from {'http' if leg.normalise else 'tls'}"
+    # With the client's own port the copies are of the connection as it is; HTTP/1.1 takes several for one of HTTP/2.
+    yield f"  source 0.0.0.0 usesrc {'clientip' if leg.normalise else 'client'} interface {DEVICE}"
+    yield f"  server hop 0.0.0.0:{leg.listener.port}"
+
+
+def _tls(config: Config, server: VirtualServer, leg: Leg | None) -> str:
+    if server.type not in TLS_TYPES:
+        return ""
+    profile = config.app_profile.get(server.app_profile or "")
+    mirror = server.mirror_traffic
+    http2 = profile is not None and profile.http2 and (leg is None or (mirror is not None and mirror.http2 is not None))
+    alpn = "" if server.type not in HTTP_TYPES else "h2,http/1.1" if http2 else "http/1.1"
+    return f" {' '.join(bind_words(config.ssl_profile[server.ssl_profile or ''], alpn))}"
+
+
+def _bind(listener: Listener | None, mss: int | None) -> str:
+    assert listener is not None  # noqa: S101 it is in force
+    return f"bind {endpoint(listener.address, listener.port)} mss {_ANY_MSS if mss is None else mss}"
+
+
+def _serving(
+    config: Config, server: VirtualServer, tiers: Tiers, bind: str, limits: Iterator[str] | tuple[str, ...]
+) -> Iterator[str]:
+    http = server.type in HTTP_TYPES
+    yield f"# {path('virtual_server', server.name)}"
+    yield f"frontend vs{server.id}_{encode_name(server.name)} from {'http' if http else 'tcp'}"
+    yield f"  {bind}"
+    yield from (f"  {line}" for line in limits)
+    if server.log_enable:
+        yield "  log global"
+        yield f"  option {'httplog' if http else 'tcplog'}"
+    profile = config.app_profile.get(server.app_profile or "")
+    if http:
+        yield from (f"  {line}" for line in _http(server, profile))
+    yield from (f"  {line}" for line in _choice(server, tiers))
+
+
+def _connection_limits(server: VirtualServer) -> Iterator[str]:
+    """What is refused before a word is exchanged."""
+    if server.max_connection is not None:
+        yield f"maxconn {server.max_connection}"
+    if server.rate_limit is not None:
+        yield f"rate-limit sessions {server.rate_limit}"
+    if server.client_max_connection is None and (server.client_rate_limit is None or server.type in HTTP_TYPES):
+        return
+    yield f"stick-table type {_key_type(server)} size {_TABLE_SIZE} expire 10s store conn_cur,conn_rate(1s)"
+    yield "tcp-request connection track-sc0 src"
+    if server.client_max_connection is not None:
+        yield f"tcp-request connection reject if {{ sc0_conn_cur gt {server.client_max_connection} }}"
+    if server.client_rate_limit is not None and server.type not in HTTP_TYPES:
+        yield f"tcp-request connection reject if {{ sc0_conn_rate gt {server.client_rate_limit} }}"
+
+
+def _key_type(server: VirtualServer) -> str:
+    return "ipv6" if server.ip is not None and server.ip.address.version == 6 else "ip"
+
+
+def rates_table(server: VirtualServer) -> Iterator[str]:
+    """A table beside the frontend's own: the request rates of a virtual server's clients; nothing where they are not limited."""
+    if server.client_rate_limit is not None and server.type in HTTP_TYPES:
+        yield f"backend rates{server.id} from tcp"
+        yield f"  stick-table type {_key_type(server)} size {_TABLE_SIZE} expire 10s store http_req_rate(1s)"
+
+
+def _http(server: VirtualServer, profile: AppProfile | None) -> Iterator[str]:
+    if server.client_rate_limit is not None:
+        yield f"http-request track-sc1 src table rates{server.id}"
+        yield f"http-request deny deny_status 429 if {{ sc1_http_req_rate gt {server.client_rate_limit} }}"
+    if server.redirect_https:
+        yield "http-request redirect code 301 location https://%[req.hdr(host),host_only]%[pathq]"
+    if profile is not None:
+        yield from _profile(server, profile)
+
+
+def _profile(server: VirtualServer, profile: AppProfile) -> Iterator[str]:
+    if profile.max_body is not None:
+        # A body of unknown length could only be refused when half of it is at the real server.
+        yield "http-request return status 411 if { req.hdr(transfer-encoding) -m found } !{ req.hdr(content-length) -m found }"
+        yield f"http-request deny deny_status 413 if {{ req.hdr_val(content-length) gt {profile.max_body} }}"
+    for action in _EDITS:
+        yield from (_edit(e) for e in profile.headers.values() if e.action == action)
+    if profile.x_forwarded_for:
+        yield "option forwardfor"
+        if server.type in TLS_TYPES:
+            yield "http-request set-header X-Forwarded-Proto https"
+    if profile.compression:
+        yield from ("filter compression", "compression algo gzip", f"compression type {_TEXTUAL}")
+    for kind, words in (("client", "client"), ("http-request", "http-request"), ("keepalive", "http-keep-alive")):
+        if kind in profile.timeouts:
+            yield f"timeout {words} {profile.timeouts[kind].seconds}s"
+
+
+def _edit(edit: HeaderEdit) -> str:
+    value = "" if edit.value is None or edit.action == "remove" else f" {literal(edit.value)}"
+    return f"http-{edit.message} {_EDITS[edit.action]} {quote(edit.header)}{value}"
+
+
+def _choice(server: VirtualServer, tiers: Tiers) -> Iterator[str]:
+    """Which tier serves what: the rules by their numbers, then all the rest."""
+    for rule in sorted(server.rules.values(), key=lambda r: r.number):
+        yield from _through(tiers.chain(rule.server_pool), _condition(rule))
+    if server.server_pool is not None:
+        yield from _through(tiers.chain(server.server_pool), "")
+
+
+def _through(chain: list[Tier], condition: str) -> Iterator[str]:
+    for tier in chain[:-1]:
+        yield f"use_backend {tier.backend} if {condition}{{ nbsrv({tier.backend}) ge {tier.minimum} }}"
+    yield f"use_backend {chain[-1].backend} if {condition.rstrip()}" if condition else f"default_backend {chain[-1].backend}"
+
+
+def _condition(rule: ContentRule) -> str:
+    words = ""
+    if rule.host is not None:
+        how = f"-m end {quote(rule.host[1:].lower())}" if rule.host.startswith("*") else f"-m str {quote(rule.host.lower())}"
+        words += f"{{ req.hdr(host),host_only,lower {how} }} "
+    if rule.path is not None:
+        words += f"{{ path -m beg {quote(rule.path)} }} "
+    if rule.header is not None:
+        words += f"{{ req.hdr({rule.header}) -m str {quote(rule.value or '')} }} "
+    return words or "TRUE "

@@ -1,0 +1,77 @@
+"""What the operator should know of virtual servers and their pools: what cannot work on this network, and what is ignored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from hsadc.errors import ConfigError
+from hsadc.intent.haproxy_pool import pools_of
+from hsadc.intent.inventory import Inventory
+from hsadc.intent.ports import Ports
+from hsadc.model.config import Config
+from hsadc.model.title import title
+from hsadc.model.virtual_server import VirtualServer
+
+_SHOWN = 5
+
+
+def check_pages(config: Config, inventory: Inventory, served: Iterable[VirtualServer]) -> None:
+    """See that the pages of the pools in use are there.
+
+    Raises:
+        ConfigError: one is not.
+    """
+    for name in _pools(config, served):
+        page = config.server_pool[name].sorry_page
+        if page is not None and page not in inventory.pages:
+            why = f'its sorry-page "{page}" is not among this device\'s files, or no text: show files has them, upload it first'
+            raise ConfigError(title("server_pool", name), why)
+
+
+def server_warnings(config: Config, ports: Ports, served: Iterable[VirtualServer]) -> Iterator[str]:
+    """A line for each thing."""
+    served = tuple(served)
+    for server in served:
+        if not server.auto_snat:
+            yield from _answers(config, ports, server)
+    for name in _pools(config, served):
+        yield from _weights(config, name)
+
+
+def _answers(config: Config, ports: Ports, server: VirtualServer) -> Iterator[str]:
+    """Real servers see the clients' addresses, and must send their answers to this device."""
+    assert server.ip is not None  # noqa: S101 it is in force
+    own, path = server.ip.address, f"{title('virtual_server', server.name)}: without auto-snat"
+    members = {m for name in _pools(config, [server]) for m in config.server_pool[name].members}
+    addresses = sorted({ip for m in members if (ip := config.real_server[m].ip) is not None and ip.version == own.version})
+    networks = [a.network for p in ports if not p.ethernet.shutdown for a in p.all_addresses]
+    near = [a for a in addresses if any(a in n and own in n for n in networks)]
+    if near:
+        yield f"{path} clients in the network of {own} get no answers from {_all(near)}, in that network too"
+    if addresses:
+        yield f"{path} {_all(addresses)} must have this device as their gateway, or the way to the clients"
+
+
+def _all(addresses: list[Any]) -> str:
+    """Some of them and how many more."""
+    shown, more = addresses[:_SHOWN], len(addresses) - _SHOWN
+    return ", ".join(map(str, shown)) + (f" and {more} more" if more > 0 else "")
+
+
+def _weights(config: Config, name: str) -> Iterator[str]:
+    pool = config.server_pool[name]
+    weights = {m.weight or config.real_server[m.real_server].weight for m in pool.members.values()}
+    if pool.load_balance == "round-robin" and len(weights) > 1:
+        yield f"{title('server_pool', name)}: round-robin does not look at weights, weighted-round-robin does"
+
+
+def _pools(config: Config, served: Iterable[VirtualServer]) -> list[str]:
+    """The pools in use, each once, with those that stand in for them."""
+    names: dict[str, None] = {}
+    for start in (p for server in served for p in pools_of(server)):
+        name: str | None = start
+        while name is not None and name not in names:
+            names[name] = None
+            name = config.server_pool[name].backup_pool
+    return list(names)
