@@ -1,8 +1,8 @@
 """The client: `python -m hsadc.lab.client URL REQUESTS CONCURRENCY RECORD [AUTHORITY]`.
 
 It sends GET and POST requests whose bodies, up or down, are of awkward sizes, over connections that carry a few requests each,
-and records every byte of every connection; where the URL says https, those inside TLS. AUTHORITY is the PEM file of whom it believes
-then. A request that fails is recorded as failed and not sent again.
+and records every byte of every connection; where the URL says https, those inside TLS. AUTHORITY is the PEM file of whom it
+believes then. A request that fails is recorded as failed and not sent again.
 """
 
 from __future__ import annotations

@@ -4,12 +4,13 @@
                             /peer            the client's address and port
                             /sum             SHA-256 of the request's body
                             /slow/S          an answer after S seconds
+                            /turns/N         status 500 every N-th time
                             /pause/S         the first half of the answer's body, the rest after S seconds
                             /status/N        that status
                             /abort/N         N bytes of a body that was to be longer, then a reset
     8082 WebSocket:         what comes, goes back
-    7 TCP, 8007 TLS:        what comes, goes back; the connection is closed when the client closes its side
-    25 TCP:                 speaks first
+    7 TCP, 8007 TLS:        speaks first: `NAME ADDRESS PORT`, of the client, and a line feed; then what comes goes back; the
+                            connection is closed when the client closes its side
     53 UDP:                 `NAME ADDRESS PORT ` and what came
 
 Every answer of HTTP has a header X-Server with the server's name.
@@ -23,6 +24,7 @@ import socket
 import ssl
 import struct
 import sys
+from functools import partial
 
 from websockets.asyncio.server import ServerConnection, serve
 
@@ -34,6 +36,7 @@ class Http:
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self._turn = 0
 
     async def connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer requests until the client has no more."""
@@ -76,6 +79,9 @@ class Http:
                 body = digest.encode()
             case "status":
                 status = int(value)
+            case "turns":
+                self._turn += 1
+                status = 500 if self._turn % int(value) == 0 else 200
             case "slow":
                 await asyncio.sleep(float(value))
             case "abort":
@@ -98,8 +104,10 @@ class Http:
             raise ConnectionAbortedError
 
 
-async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Send back what comes."""
+async def echo(name: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Greet, then send back what comes."""
+    peer = writer.get_extra_info("peername")
+    writer.write(f"{name} {peer[0]} {peer[1]}\n".encode())
     try:
         while part := await reader.read(1 << 16):
             writer.write(part)
@@ -136,11 +144,6 @@ async def main(name: str, certificate: str) -> None:
     http, tls = Http(name), ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     tls.load_cert_chain(certificate)
 
-    async def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(f"220 {name}\r\n".encode())
-        await writer.drain()
-        writer.close()
-
     for host in ("0.0.0.0", "::"):
         bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
         if bound.family == socket.AF_INET6:
@@ -148,9 +151,8 @@ async def main(name: str, certificate: str) -> None:
         bound.bind((host, 53))
         await asyncio.start_server(http.connection, host, 8081, backlog=1024)
         await asyncio.start_server(http.connection, host, 8443, ssl=tls, backlog=1024)
-        await asyncio.start_server(echo, host, 7, backlog=1024)
-        await asyncio.start_server(echo, host, 8007, ssl=tls)
-        await asyncio.start_server(greet, host, 25)
+        await asyncio.start_server(partial(echo, name), host, 7, backlog=1024)
+        await asyncio.start_server(partial(echo, name), host, 8007, ssl=tls)
         await serve(websocket, host, 8082)
         await asyncio.get_running_loop().create_datagram_endpoint(lambda: Datagrams(name), sock=bound)
     print(READY, flush=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from tests.external.slb.capture import Capture, at_analyzer
 from tests.external.slb.client import Client
 from tests.external.slb.device import Device
+from tests.external.slb.identity import Identities
 from tests.external.slb.network import Network
 from tests.external.slb.servers import Certificates, Servers, make_certificates
 
@@ -27,6 +29,7 @@ class Site:
         client: a client.
         other: another one.
         certificates: those of the real servers.
+        identities: the ADC's.
         folder: for files of the test's own.
     """
 
@@ -36,7 +39,15 @@ class Site:
     client: Client
     other: Client
     certificates: Certificates
+    identities: Identities
     folder: Path
+
+    def eventually(self, condition: Callable[[], object], seconds: float = 15) -> None:
+        """Wait until that holds."""
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline, "it did not happen"
+            time.sleep(0.1)
 
     def mirrored(self) -> Capture:
         """A capture at the analyzer."""
@@ -60,5 +71,5 @@ def site(tmp_path_factory: pytest.TempPathFactory, certificates: Certificates) -
         stack.callback(device.kill)
         device.start()
         clients = [Client(network, node, folder) for node in ("client1", "client2")]
-        yield Site(network, servers, device, *clients, certificates, folder)
+        yield Site(network, servers, device, *clients, certificates, Identities(folder), folder)
         assert device.stop() == 0, device.log.read_text()

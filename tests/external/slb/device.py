@@ -45,6 +45,23 @@ def pool(settings: str = "", *, port: int = 80, name: str = "web", servers: tupl
     return f'slb server-pool "{name}"\n{members}{settings}\nexit\n'
 
 
+def virtual(
+    kind: str,
+    settings: str = "auto-snat",
+    *,
+    port: int,
+    family: int = 4,
+    name: str = "v",
+    number: int = 1,
+    serves: str = "web",
+) -> str:
+    """A virtual server at the ADC's address, with a pool; each setting on a line."""
+    return (
+        f'slb virtual-server "{name}" type {kind} id {number}\n  server-pool "{serves}"\n'
+        f"  ip {address('adc', family)} port {port}\n{settings}\nexit\n"
+    )
+
+
 class Device:
     """The daemon; its state directory stays when it is started again.
 
