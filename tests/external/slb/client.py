@@ -190,6 +190,13 @@ class Load:
         """Requests with a right answer."""
         return self.results["200"]
 
+    def goes_on(self, answers: int = 100, seconds: float = 15) -> None:
+        """Wait for so many more right answers."""
+        wanted, deadline = self.answered + answers, time.monotonic() + seconds
+        while self.answered < wanted:
+            assert time.monotonic() < deadline, f"{self.answered} answers, failed: {dict(self.failed)}"
+            time.sleep(0.02)
+
     @property
     def failed(self) -> Counter[str]:
         """Requests without one, by what came instead."""
