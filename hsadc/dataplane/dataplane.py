@@ -80,7 +80,7 @@ class Dataplane:
         self._datagram_watch = DatagramWatch(self._datagrams, self._prober)
         self._pki = PkiReader(state_dir / "pki")
         self._files = state_dir / "files"
-        self._haproxy = HaproxyDriver(state_dir)
+        self._haproxy = HaproxyDriver(state_dir, self._prober)
         self._supervisor = Supervisor(self._haproxy)
         self._intent = Intent()
         self._applied = False  # until then nobody knows what an earlier run left behind

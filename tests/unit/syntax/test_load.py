@@ -201,7 +201,8 @@ def test_every_mistake_is_found_and_says_where():
             7,
             1,
             ConfigError,
-            'slb virtual-server "v": there is no such object; to make one: slb virtual-server "v" type {tcp|udp|http|https|ssl} id <1-65535>',
+            'slb virtual-server "v": there is no such object; to make one: '
+            'slb virtual-server "v" type {tcp|udp|http|https|ssl} id <1-65535>',
         ),
     ]
 
