@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from hsadc.errors import ConfigError
 from hsadc.intent.address import AddressIntent, compile_addresses
+from hsadc.intent.datagram import DatagramIntent, compile_datagrams
 from hsadc.intent.haproxy import HaproxyIntent, compile_services
+from hsadc.intent.hop import HopIntent, compile_hop
 from hsadc.intent.inventory import Inventory
 from hsadc.intent.link import LinkIntent, compile_links
 from hsadc.intent.mirror import (
@@ -25,6 +27,7 @@ from hsadc.intent.pool_warning import check_pages, server_warnings
 from hsadc.intent.ports import Port, Ports, resolve_ports
 from hsadc.intent.refusal import Refusal
 from hsadc.intent.route import RouteIntent, compile_routes
+from hsadc.intent.transparent import TransparentIntent, compile_transparent
 from hsadc.intent.tunnel import compile_tunnels
 from hsadc.model.config import Config
 from hsadc.model.title import title
@@ -43,7 +46,10 @@ class Intent:
     profiles: tuple[ProfileIntent, ...] = ()
     rules: tuple[RuleIntent, ...] = ()
     port_mirrors: tuple[PortMirrorIntent, ...] = ()
+    hops: tuple[HopIntent, ...] = ()
+    transparents: tuple[TransparentIntent, ...] = ()
     taps: tuple[TapIntent, ...] = ()
+    datagrams: tuple[DatagramIntent, ...] = ()
     haproxy: tuple[HaproxyIntent, ...] = ()
 
 
@@ -76,7 +82,8 @@ def compile_config(config: Config, inventory: Inventory) -> Compiled:
     served = tuple(v for v in _served(config) if v.name not in out)
     owners = {v.name: _owner(v, ports) for v in config.virtual_server.values() if v.ip}
     mirror = compile_mirror(config, ports, served, tunnels)
-    taps = compile_taps(config, ports, tunnels, mirror.rules)
+    hops = compile_hop(served, inventory, mirror.rules)
+    taps = compile_taps(config, ports, tunnels, mirror.rules, hops)
     mss = {v.name: m for v in served if (m := clamp_mss(config, v, owners[v.name], tunnels)) is not None}
     intent = Intent(
         links=compile_links(config, ports),
@@ -87,7 +94,10 @@ def compile_config(config: Config, inventory: Inventory) -> Compiled:
         profiles=mirror.profiles,
         rules=mirror.rules,
         port_mirrors=mirror.port_mirrors,
+        hops=hops,
+        transparents=compile_transparent(served),
         taps=taps,
+        datagrams=compile_datagrams(config, served),
         haproxy=compile_services(config, inventory, served, mss, mirror.rules),
     )
     warnings = (

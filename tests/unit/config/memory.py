@@ -15,8 +15,9 @@ from hsadc.config.commit import MakeChange
 from hsadc.config.lock import Author
 from hsadc.dataplane.ability import YES, Abilities
 from hsadc.dataplane.capture import Packet
-from hsadc.dataplane.haproxy_statistics import Counters, VirtualServerStatistics
+from hsadc.dataplane.haproxy_statistics import Counters, ServerStatistics, VirtualServerStatistics
 from hsadc.dataplane.haproxy_supervisor import HaproxyState
+from hsadc.dataplane.haproxy_words import ServerHealth
 from hsadc.dataplane.mirror_counters import DestinationCounters, MirrorCounters, SourceCounters
 from hsadc.dataplane.neighbour import Neighbour
 from hsadc.dataplane.netlink import Address, Link, Route
@@ -32,10 +33,19 @@ from hsadc.syntax.edit import Editor
 from hsadc.syntax.grammar import load_grammar
 from hsadc.syntax.load import apply_line
 
-COUNTED = Counters("OPEN", 1, 20, 3, 300, 4000, 50000, 0, 0, 0)
+COUNTED = Counters(
+    sessions_current=1, sessions_total=20, sessions_peak=3, requests_total=300, bytes_in=4000, bytes_out=50000, responses_5xx=2
+)
 SEEN = SourceCounters(seen=120, filtered=15, sampled_out=5, matched_packets=100, matched_bytes=64000, copied=99, failed=1)
 COPIED = DestinationCounters(copies=99, sent_packets=90, sent_bytes=60000, oversize=9)
-REAL = Counters("UP", 1, 10, 2, 150, 2000, 25000, 0, 0, 0)
+REAL = ServerStatistics(
+    "pool1.1_p",
+    1,
+    "p",
+    "r",
+    ServerHealth("up", True, None, 77, "it answers 200", 3, 9),
+    Counters(sessions_current=1, sessions_total=10, sessions_peak=2, requests_total=150, bytes_in=2000, bytes_out=25000),
+)
 
 
 class MemoryDriver:
@@ -233,7 +243,7 @@ class MemoryDataplane:
         self.cleared += 10
 
     def virtual_servers(self) -> dict[int, VirtualServerStatistics]:
-        return {r.id: VirtualServerStatistics(r.id, COUNTED, COUNTED, {"r": REAL}) for r in self._intent.rules}
+        return {r.id: VirtualServerStatistics(r.id, COUNTED, None, COUNTED, (REAL,)) for r in self._intent.rules}
 
     def haproxy(self) -> HaproxyState:
         return HaproxyState(7, None, "2.8.25", 2, "exit status 139")
