@@ -19,6 +19,21 @@ FAMILY = "inet"
 _ABSENT = "No such file or directory"
 
 
+def installed() -> bool:
+    """Whether the program is there."""
+    return shutil.which("nft") is not None
+
+
+def require() -> None:
+    """Ask for the program.
+
+    Raises:
+        Unsupported: it is not there.
+    """
+    if not installed():
+        raise Unsupported("run nft", "the program nft is missing: install the package nftables")
+
+
 def apply(script: str) -> None:
     """Carry out commands of nft(8) as one transaction: no packet meets a part of it.
 
@@ -81,6 +96,16 @@ def counters(name: str) -> dict[str, tuple[int, int]]:
     return {c["name"]: (c["packets"], c["bytes"]) for kind, c in found if kind == "counter"}
 
 
+def reset_counters(name: str) -> None:
+    """Set the named counters of a table to zero; nothing when there is no such table.
+
+    Raises:
+        Unsupported: the program is not there.
+        ApplyError: the kernel refuses.
+    """
+    _unless_absent("reset", "counters", "table", FAMILY, name)
+
+
 def _list(option: str, name: str) -> str | None:
     return _unless_absent(option, "list", "table", FAMILY, name)
 
@@ -101,8 +126,7 @@ def _objects(text: str) -> list[tuple[str, dict[str, Any]]]:
 
 
 def _nft(arguments: Sequence[str], script: str = "") -> str:
-    if shutil.which("nft") is None:
-        raise Unsupported("run nft", "the program nft is missing: install the package nftables")
+    require()
     try:
         return run(("nft", *arguments), input=script)
     except ApplyError as e:

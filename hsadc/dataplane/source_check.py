@@ -48,7 +48,7 @@ def open_for(device: str, netlink: Netlink, originals: Originals) -> None:
 
 def is_changed(originals: Originals) -> bool:
     """Whether something is to be put back."""
-    return bool(originals.of(_NAME))
+    return any(s.name == _NAME for s in originals.settings())
 
 
 def restore(netlink: Netlink, originals: Originals) -> None:
@@ -56,7 +56,7 @@ def restore(netlink: Netlink, originals: Originals) -> None:
 
     A number that somebody else has set meanwhile stays as it is: only those that are as we made them are put back.
     """
-    remembered = originals.of(_NAME)
+    remembered = {s: own for s in originals.settings() if s.name == _NAME and (own := originals.get(s)) is not None}
     if (most := remembered.get(_ALL)) is not None and _read(_ALL.device) == 0:
         _write(_ALL.device, most)
     there = {_DEFAULT, *_devices(netlink)}
