@@ -8,19 +8,20 @@ IPv6 has no such filters.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
+from contextlib import suppress
 
+from hsadc.dataplane import sysctl
 from hsadc.dataplane.netlink import Netlink
 from hsadc.dataplane.originals import Originals, Setting
 
-_FOLDER = Path("/proc/sys/net/ipv4/conf")
+_FOLDER = "ipv4/conf"
 _NAME = "rp_filter"
 _ALL, _DEFAULT = Setting("all", 0, _NAME), Setting("default", 0, _NAME)
 
 
 def is_open(device: str) -> bool:
     """Whether no packet of a device is dropped for its source address; False when there is no such device."""
-    return (_FOLDER / device).exists() and _read(_ALL.device) == 0 == _read(device)
+    return device in sysctl.children(_FOLDER) and _read(_ALL.device) == 0 == _read(device)
 
 
 def open_for(device: str, netlink: Netlink, originals: Originals) -> None:
@@ -37,12 +38,13 @@ def open_for(device: str, netlink: Netlink, originals: Originals) -> None:
     _write(device, 0)
     if (most := _read(_ALL.device)) == 0:
         return
+    originals.remember(_ALL, most)
     # First the others, so that none of them is open meanwhile.
     for setting in (_DEFAULT, *_devices(netlink)):
-        if setting.device != device and (own := _read(setting.device)) < most:
-            originals.remember(setting, own)
-            _write(setting.device, most)
-    originals.remember(_ALL, most)
+        with suppress(FileNotFoundError):  # a device may go at any time
+            if setting.device != device and (own := _read(setting.device)) < most:
+                originals.remember(setting, own)
+                _write(setting.device, most)
     _write(_ALL.device, 0)
 
 
@@ -61,18 +63,20 @@ def restore(netlink: Netlink, originals: Originals) -> None:
         _write(_ALL.device, most)
     there = {_DEFAULT, *_devices(netlink)}
     for setting, own in remembered.items():
-        if setting in there and _read(setting.device) == most:
-            _write(setting.device, own)
+        with suppress(FileNotFoundError):
+            if setting in there and _read(setting.device) == most:
+                _write(setting.device, own)
         originals.forget(setting)
 
 
 def _devices(netlink: Netlink) -> Iterator[Setting]:
-    return (Setting(link.name, link.index, _NAME) for link in netlink.links() if (_FOLDER / link.name).exists())
+    filtered = sysctl.children(_FOLDER)
+    return (Setting(link.name, link.index, _NAME) for link in netlink.links() if link.name in filtered)
 
 
 def _read(device: str) -> int:
-    return int((_FOLDER / device / _NAME).read_text())
+    return sysctl.read(f"{_FOLDER}/{device}/{_NAME}")
 
 
 def _write(device: str, number: int) -> None:
-    (_FOLDER / device / _NAME).write_text(str(number))
+    sysctl.write(f"{_FOLDER}/{device}/{_NAME}", number)
