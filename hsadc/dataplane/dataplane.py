@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,8 @@ from hsadc.dataplane.address import AddressDriver
 from hsadc.dataplane.capture import Capture
 from hsadc.dataplane.driver import Driver
 from hsadc.dataplane.haproxy import HaproxyDriver
+from hsadc.dataplane.haproxy_log import LogReceiver
+from hsadc.dataplane.haproxy_sessions import ServerSession
 from hsadc.dataplane.haproxy_statistics import VirtualServerStatistics
 from hsadc.dataplane.haproxy_supervisor import HaproxyState, Supervisor
 from hsadc.dataplane.inventory import observe_inventory
@@ -66,6 +68,7 @@ class Dataplane:
             self._mirror: Mirror | PortableMirror = Mirror() if bpf else PortableMirror()
         self._haproxy = HaproxyDriver(state_dir)
         self._supervisor = Supervisor(self._haproxy)
+        self._server_log = LogReceiver(state_dir)
         self._intent = Intent()
         self._applied = False  # until then nobody knows what an earlier run left behind
 
@@ -88,6 +91,7 @@ class Dataplane:
         # First those that watch: a next hop may be found, and HAProxy may end, while the rest is still being made.
         with asking("start to watch"):
             self._mirror.start_watching()
+            self._server_log.start()
             self._supervisor.start()
         kinds = touched(self._intent, intent) if self._applied else _KINDS
         self._applied = False  # should it fail half way, the next one looks at everything
@@ -113,6 +117,7 @@ class Dataplane:
             self._reconcile(Intent())
         finally:
             self._supervisor.stop()
+            self._server_log.stop()
             self._mirror.stop()
 
     def _reconcile(self, intent: Intent, kinds: Sequence[str] = _KINDS) -> Outcome:
@@ -215,6 +220,27 @@ class Dataplane:
     def virtual_servers(self) -> Mapping[int, VirtualServerStatistics]:
         """HAProxy's counters of each virtual server, by its number."""
         return self._haproxy.statistics()
+
+    def server_sessions(self, most: int, virtual_server: int | None = None) -> tuple[tuple[ServerSession, ...], int]:
+        """Connections and requests that go on through HAProxy.
+
+        Args:
+            most: as many are returned.
+            virtual_server: number of the one whose they are; None for all.
+
+        Returns:
+            Those, as HAProxy lists them, and how many there are.
+        """
+        return self._haproxy.sessions(most, virtual_server)
+
+    def server_log(self) -> Iterator[str]:
+        """What virtual servers with `log enable` have logged, from the last line backwards."""
+        return self._server_log.lines()
+
+    @property
+    def server_log_lost(self) -> int:
+        """Lines of that log which the disk did not take, since the daemon started."""
+        return self._server_log.lost
 
     def haproxy(self) -> HaproxyState:
         """How HAProxy is now."""
