@@ -375,7 +375,7 @@ class TestLoadBalancing:
         lines = show(served, "slb real-server")
         assert cells(lines, "Real server") == ["r", "服务器二"]
         assert cells(lines, "Virtual server") == ["网站", "-"]
-        assert cells(lines, "Check") == ["UP", "-"]
+        assert cells(lines, "Check") == ["up", "-"]
         assert cells(lines, "Total") == ["10", "-"]
 
     @pytest.mark.parametrize("kind", ["virtual-server", "server-pool", "real-server"])
@@ -431,7 +431,12 @@ class TestJson:
         assert config["hostname"] == "edge"
         assert config["virtual_server"]["网站"]["ip"] == {"address": "10.0.0.1", "port": 80}
         assert config["routes"][0] == {"destination": "0.0.0.0/0", "next_hop": "10.0.0.254", "distance": 1}
-        assert config["server_pool"]["p"]["members"][1] == {"real_server": "服务器二", "port": None, "weight": None}
+        assert config["server_pool"]["p"]["members"][1] == {
+            "real_server": "服务器二",
+            "port": None,
+            "weight": None,
+            "priority": 1,
+        }
         assert config["ethernet"]["ethernet0/0"]["secondary_addresses"] == ["10.0.1.1/24"]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface
@@ -15,6 +15,7 @@ from hsadc.config.commit import MakeChange
 from hsadc.config.lock import Author
 from hsadc.dataplane.ability import YES, Abilities
 from hsadc.dataplane.capture import Packet
+from hsadc.dataplane.datagram_statistics import DatagramSession, DatagramStatistics
 from hsadc.dataplane.haproxy_statistics import Counters, ServerStatistics, VirtualServerStatistics
 from hsadc.dataplane.haproxy_supervisor import HaproxyState
 from hsadc.dataplane.haproxy_words import ServerHealth
@@ -244,6 +245,12 @@ class MemoryDataplane:
 
     def virtual_servers(self) -> dict[int, VirtualServerStatistics]:
         return {r.id: VirtualServerStatistics(r.id, COUNTED, None, COUNTED, (REAL,)) for r in self._intent.rules}
+
+    def datagrams(self) -> dict[int, DatagramStatistics]:
+        return {}
+
+    def datagram_sessions(self) -> Iterator[DatagramSession]:
+        return iter(())
 
     def haproxy(self) -> HaproxyState:
         return HaproxyState(7, None, "2.8.25", 2, "exit status 139")
