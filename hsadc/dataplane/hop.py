@@ -81,10 +81,10 @@ class HopDriver:
 
     def delete(self, old: HopIntent) -> None:
         """Remove it, with its namespace, and what it changed of other devices."""
-        _UNTRACKED.remove()  # first: it is not looked for where there is nothing else
         NEAR.remove()
         namespace.remove(old.namespace)
         source_check.restore(self._netlink, self._originals)
+        _UNTRACKED.remove()
 
     def _is_right(self, name: str) -> bool:
         return (
@@ -96,6 +96,7 @@ class HopDriver:
         )
 
     def _is_there(self, name: str) -> bool:
+        # A table alone, of a process that was killed half way, concerns no packet; to look for it would cost every transaction.
         return NEAR.is_there() or namespace.exists(name) or source_check.is_changed(self._originals)
 
     def _is_cable(self, name: str) -> bool:
@@ -107,9 +108,9 @@ class HopDriver:
         return far is not None and (near.other_end, far[1]) == (far[0], near.index)
 
     def _make(self, name: str) -> None:
+        _UNTRACKED.make()
         if not self._is_cable(name):
             self._lay_cable(name)
-        _UNTRACKED.make()
         namespace.within(name, FAR.make)
         NEAR.make()
         source_check.open_for(DEVICE, self._netlink, self._originals)

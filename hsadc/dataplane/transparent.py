@@ -57,21 +57,21 @@ class TransparentDriver:
 
     def delete(self, old: TransparentIntent) -> None:  # noqa: ARG002  what is there is read
         """Remove all of it."""
-        _table(()).remove()  # first: it is not looked for where there is nothing else
         with Policy() as policy:
             for rule in _ours(policy):
                 policy.delete_rule(rule)
             for route in policy.default_routes(MARK_TABLE):
                 policy.delete_default_route(route)
+        _table(()).remove()
 
     def _make(self, intent: TransparentIntent) -> None:
         rules, routes = _rules(intent), self._routes(intent)
+        _table(intent.families).make()
         with Policy() as policy:
             for route in routes:
                 policy.set_default_route(route)
             for rule in rules:
                 policy.add_rule(rule)
-            _table(intent.families).make()
             for rule in _ours(policy) - rules:
                 policy.delete_rule(rule)
             for route in policy.default_routes(MARK_TABLE) - routes:
