@@ -23,9 +23,9 @@ _ETHERNET_BYTES = 14
 def clamp_mss(config: Config, server: VirtualServer, owner: Port, tunnels: Iterable[TunnelIntent]) -> int | None:
     """The largest TCP segment (bytes of payload) whose copy fits all tunnels that want segments cut; None when all fit.
 
-    None also where the packets that clients are asked for are not those that are copied: where the copies are decrypted.
+    None also where there is nothing to ask clients for: of UDP, and of TCP that is not what is copied (copies are decrypted).
     """
-    if server.mirror_traffic is None or server.ip is None or is_decrypted(server):
+    if server.mirror_traffic is None or server.ip is None or server.type == "udp" or is_decrypted(server):
         return None
     small = _too_small(config, server.mirror_traffic, owner.mtu_bytes, tunnels)
     fits = [t.inner_mtu_bytes for t in small if t.oversize == "segment"]

@@ -233,7 +233,7 @@ class HopNet(Net):
 
     def connect(self, address: str, port: int, raw: socket.socket | None = None) -> ssl.SSLSocket:
         """A client's connection with TLS, by a socket of the client's namespace or a new one; the caller closes it."""
-        raw = raw or self.client_socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
+        raw = raw or self.client_socket(family_of(address))
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         raw.settimeout(20)
@@ -297,6 +297,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *args: object) -> None:
         """Quiet."""
+
+
+def family_of(address: str) -> socket.AddressFamily:
+    """Of an address."""
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
 
 
 def body(size: int) -> bytes:
