@@ -6,7 +6,7 @@ All are listed in one line each, which costs a worker little; figures are asked 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -72,12 +72,11 @@ def with_figures(sessions: Iterable[ServerSession], answer: str) -> Iterator[Ser
     details = dict(zip(parts[::2], parts[1::2], strict=True))
     for session in sessions:
         text = details.get(session.number)
-        yield session if text is None else replace(session, since=_since(text), **_figures(text))
-
-
-def _figures(text: str) -> Mapping[str, int]:
-    totals = {name: int(total) for name, total in _TOTAL.findall(text)}
-    return {"bytes_in": totals["req"], "bytes_out": totals["res"]} if totals.keys() == {"req", "res"} else {}
+        if text is None:
+            yield session
+            continue
+        totals = {name: int(total) for name, total in _TOTAL.findall(text)}
+        yield replace(session, since=_since(text), bytes_in=totals.get("req"), bytes_out=totals.get("res"))
 
 
 def _since(text: str) -> datetime | None:
