@@ -72,11 +72,12 @@ def with_figures(sessions: Iterable[ServerSession], answer: str) -> Iterator[Ser
     details = dict(zip(parts[::2], parts[1::2], strict=True))
     for session in sessions:
         text = details.get(session.number)
-        if text is None:
-            yield session
-            continue
-        totals = {name: int(total) for name, total in _TOTAL.findall(text)}
-        yield replace(session, since=_since(text), bytes_in=totals.get("req"), bytes_out=totals.get("res"))
+        yield session if text is None else _with_figures(session, text)
+
+
+def _with_figures(session: ServerSession, text: str) -> ServerSession:
+    totals = {name: int(total) for name, total in _TOTAL.findall(text)}
+    return replace(session, since=_since(text), bytes_in=totals.get("req"), bytes_out=totals.get("res"))
 
 
 def _since(text: str) -> datetime | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface
 from pathlib import Path
@@ -22,6 +22,7 @@ from hsadc.dataplane.haproxy_words import ServerHealth
 from hsadc.dataplane.mirror_counters import DestinationCounters, MirrorCounters, SourceCounters
 from hsadc.dataplane.neighbour import Neighbour
 from hsadc.dataplane.netlink import Address, Link, Route
+from hsadc.dataplane.pki import PkiReader
 from hsadc.dataplane.reconcile import Outcome, reconcile
 from hsadc.dataplane.tunnel import TunnelState
 from hsadc.dataplane.tunnel_history import Past, Trouble
@@ -111,10 +112,13 @@ class MemoryDataplane:
         probes: interface and frame of what was sent by hand.
         probed: its counters.
         before_apply: called as `apply` begins.
+        pki: reads the files of trust domains; without one nobody looks at them.
+        pages: the HTML files.
+        now: the time.
     """
 
     def __init__(self, *devices: Device) -> None:
-        self.machine = Inventory(devices or (Device("eth0"), Device("eth1"), Device("br0", physical=False)))
+        self._machine = Inventory(devices or (Device("eth0"), Device("eth1"), Device("br0", physical=False)))
         self.drivers = [MemoryDriver(f.name, self._step) for f in fields(Intent)]
         self.fail_at: int | None = None
         self.steps = 0
@@ -126,6 +130,9 @@ class MemoryDataplane:
         self.probed: dict[str, DestinationCounters] = {}
         self.traffic: list[list[Packet]] = []
         self.captures: list[MemoryCapture] = []
+        self.pki: PkiReader | None = None
+        self.pages: dict[str, str] = {}
+        self.now = NOON
         self._intent = Intent()
 
     def _step(self) -> None:
@@ -138,8 +145,12 @@ class MemoryDataplane:
         """All that is there, by kind."""
         return {d.kind: dict(d.objects) for d in self.drivers}
 
-    def inventory(self) -> Inventory:
-        return self.machine
+    def machine(self) -> Inventory:
+        return self._machine
+
+    def inventory(self, config: Config) -> Inventory:
+        files = {} if self.pki is None else self.pki.materials(config.trust_domain.values())
+        return replace(self.machine(), materials=files, pages=dict(self.pages), now=self.now)
 
     def apply(self, intent: Intent) -> Outcome:
         self.before_apply()
@@ -175,8 +186,8 @@ class MemoryDataplane:
         return {} if self.mirror_path == "bpf" else {"eth0": 3, "eth1": 0}
 
     def network(self) -> tuple[tuple[Link, ...], tuple[Address, ...], tuple[Route, ...]]:
-        indices = {d.name: n for n, d in enumerate(self.machine.devices, 2)}
-        links = tuple(Link(indices[d.name], d.name, d.mtu_bytes, True, True, True, None) for d in self.machine.devices)
+        indices = {d.name: n for n, d in enumerate(self._machine.devices, 2)}
+        links = tuple(Link(indices[d.name], d.name, d.mtu_bytes, True, True, True, None) for d in self._machine.devices)
         addresses = tuple(Address(indices[a.device], a.address, False, True) for a in self._intent.addresses)
         routes = [Route(r.destination, r.metric, r.gateway, indices.get(r.device or "", 2), True) for r in self._intent.routes]
         routes += [

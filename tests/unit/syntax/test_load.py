@@ -23,6 +23,9 @@ from hsadc.syntax.password import verify_password
 grammar = load_grammar()
 
 
+V = 'slb virtual-server "v"'
+
+
 def loaded(*lines, base=None):
     found = load(grammar, "\n".join(lines), base)
     assert found.mistakes == ()
@@ -201,7 +204,7 @@ def test_every_mistake_is_found_and_says_where():
             7,
             1,
             ConfigError,
-            'slb virtual-server "v": there is no such object; to make one: slb virtual-server "v" type {tcp|udp|http|https|ssl} id <1-65535>',
+            f"{V}: there is no such object; to make one: {V} type {{tcp|udp|http|https|ssl}} id <1-65535>",
         ),
     ]
 
