@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hsadc.cli.show.shown import Shown
+from hsadc.cli.show.slb_datagram import of_datagrams
 from hsadc.cli.show.slb_figures import COUNTERS, HEALTH, figures, figures_of_virtual_server, standing
 from hsadc.cli.show.table import Columns, Row, counters_table, table
 from hsadc.errors import ConfigError
@@ -24,7 +25,7 @@ Seen = Mapping[int, "VirtualServerStatistics"]
 
 def do_show_virtual_server(session: Session, name: str | None = None) -> Shown:
     """Virtual servers, whether they serve, and what they have carried; with a name also how its real servers are."""
-    seen, config = _seen(session), session.device.running
+    seen, config = seen_of(session), session.device.running
     rows = [_virtual_server(config, v, seen.get(v.id)) for v in chosen(session, "virtual_server", name)]
     return Shown({"virtual_servers": rows}, _virtual_server_lines(rows, name is not None, session.width))
 
@@ -46,7 +47,7 @@ def _virtual_server(config: Config, v: VirtualServer, seen: VirtualServerStatist
         "working_servers": len({s.real_server for s in servers if _works(s)}),
         "mirror_interface": mirror.name if mirror and mirror.kind == "interface" else None,
         "mirror_profile": mirror.name if mirror and mirror.kind == "profile" else None,
-        **figures_of_virtual_server(seen),
+        **figures_of_virtual_server(seen, v.type == "udp"),
         "real_servers": [{"real_server": s.real_server, "server_pool": s.server_pool, **_served(s)} for s in servers],
     }
 
@@ -60,9 +61,9 @@ def _nothing_works(config: Config, v: VirtualServer, seen: VirtualServerStatisti
 
 def _serving(config: Config, pool: str | None, servers: Iterable[ServerStatistics]) -> str | None:
     """The pool that serves in fact: that one, the one that stands in for it, or none."""
-    working: dict[tuple[str, str], int] = {}
+    working: dict[tuple[str, int], int] = {}
     for server in servers:
-        working[server.server_pool, server.backend] = working.get((server.server_pool, server.backend), 0) + _works(server)
+        working[server.server_pool, server.tier] = working.get((server.server_pool, server.tier), 0) + _works(server)
     asked: set[str] = set()
     while pool is not None and pool not in asked and pool in config.server_pool:
         asked.add(pool)
@@ -116,7 +117,7 @@ def _state_text(row: Row) -> str:
 
 def do_show_server_pool(session: Session, name: str | None = None) -> Shown:
     """Server pools, whether enough of their real servers work, and how each of them is."""
-    seen, config = _seen(session), session.device.running
+    seen, config = seen_of(session), session.device.running
     pools = [_pool(config, p, seen) for p in chosen(session, "server_pool", name)]
     return Shown({"server_pools": pools}, _pool_lines(pools, session.width))
 
@@ -197,7 +198,7 @@ def do_show_real_server(session: Session, name: str | None = None) -> Shown:
     """Real servers, and for each virtual server how they are and what they have carried."""
     names = {v.id: v.name for v in session.device.running.virtual_server.values()}
     carried: dict[str, list[Row]] = {}
-    for number, statistics in _seen(session).items():
+    for number, statistics in seen_of(session).items():
         for s in statistics.servers:
             row = {"virtual_server": names.get(number), "server_pool": s.server_pool, **_served(s)}
             carried.setdefault(s.real_server, []).append(row)
@@ -218,7 +219,7 @@ def do_show_real_server(session: Session, name: str | None = None) -> Shown:
 
 
 def _served(server: ServerStatistics) -> Row:
-    return {**standing(server), **figures(server.counters)}
+    return {**standing(server), **figures(server.counters, datagrams=not server.backend)}
 
 
 def _real_server_lines(servers: Sequence[Row], width: int) -> Iterator[str]:
@@ -242,9 +243,10 @@ _REAL_SERVER: Columns = {
 _SERVED: Columns = {"Real server": "name", "Virtual server": "virtual_server"}
 
 
-def _seen(session: Session) -> Seen:
-    dataplane = session.device.dataplane
-    return dataplane.virtual_servers() if dataplane else {}
+def seen_of(session: Session) -> Seen:
+    """What was counted of the virtual servers in force, by number."""
+    dataplane, config = session.device.dataplane, session.device.running
+    return {**dataplane.virtual_servers(), **of_datagrams(config, dataplane.datagrams())} if dataplane else {}
 
 
 def chosen(session: Session, section: str, name: str | None) -> Iterable[Any]:

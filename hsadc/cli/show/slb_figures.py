@@ -39,7 +39,13 @@ HEALTH: Columns = {
 }
 
 
-def figures(counters: Counters | None) -> Row:
+NOT_OF_DATAGRAMS = frozenset(
+    {"sessions", "sessions_peak", "sessions_per_s", "sessions_per_s_peak", "requests_per_s", "requests_per_s_peak", "queue"}
+)
+"""What is not counted of virtual servers of type udp, whose sessions are flows."""
+
+
+def figures(counters: Counters | None, datagrams: bool = False) -> Row:
     """Counters as data; null where nothing counts."""
     values = {
         "sessions": "sessions_current",
@@ -64,14 +70,17 @@ def figures(counters: Counters | None) -> Row:
         "retries": "retries",
         "redispatches": "redispatches",
     }
-    return {key: getattr(counters, name) if counters is not None else None for key, name in values.items()}
+    uncounted = NOT_OF_DATAGRAMS if datagrams else ()
+    return {
+        key: getattr(counters, name) if counters is not None and key not in uncounted else None for key, name in values.items()
+    }
 
 
-def figures_of_virtual_server(seen: VirtualServerStatistics | None) -> Row:
+def figures_of_virtual_server(seen: VirtualServerStatistics | None, datagrams: bool = False) -> Row:
     """What its clients and its pools have to do with: errors of both sides."""
     if seen is None:
         return figures(None)
-    clients, pool = figures(seen.clients), figures(seen.pool)
+    clients, pool = figures(seen.clients, datagrams), figures(seen.pool, datagrams)
     of_pool = ("queue", "connect_errors", "response_errors", "retries", "redispatches")
     row = {key: pool[key] if key in of_pool else value for key, value in clients.items()}
     if seen.tls is not None:

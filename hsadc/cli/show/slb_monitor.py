@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from hsadc.cli.show.shown import Shown
-from hsadc.cli.show.slb import chosen
+from hsadc.cli.show.slb import chosen, seen_of
 from hsadc.cli.show.slb_figures import HEALTH, standing
 from hsadc.cli.show.table import Columns, Row, table
 from hsadc.model.config import Config
@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 
 def do_show_slb_monitor(session: Session, name: str | None = None) -> Shown:
     """Monitors, how they check, and how the real servers are that they watch."""
-    dataplane, config = session.device.dataplane, session.device.running
-    seen = dataplane.virtual_servers() if dataplane else {}
+    seen, config = seen_of(session), session.device.running
     names = {v.id: v.name for v in config.virtual_server.values()}
     watched = [(names.get(number), server) for number, found in seen.items() for server in found.servers]
     monitors = [_monitor(config, m, watched) for m in chosen(session, "monitor", name)]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from hsadc.cli.show.shown import Shown, timestamp
 from hsadc.cli.show.slb import chosen
+from hsadc.cli.show.slb_datagram import flow_row
 from hsadc.cli.show.slb_figures import duration
 from hsadc.cli.show.table import Columns, Row, table
 
@@ -23,13 +24,18 @@ _LINES = 100
 
 
 def do_show_slb_session(session: Session, name: str | None = None) -> Shown:
-    """Connections of clients (of those that speak HTTP: requests) that go on, some of them when there are many."""
+    """What goes on, some of it when there is much: clients' connections; requests where they speak HTTP, flows where UDP."""
     dataplane, running = session.device.dataplane, session.device.running
     numbers = [v.id for v in chosen(session, "virtual_server", name)]
     names = {v.id: v.name for v in running.virtual_server.values()}
     number = numbers[0] if name is not None else None
     found, total = dataplane.server_sessions(_MOST_SESSIONS, number) if dataplane else ((), 0)
     rows = [_session(s, names) for s in found]
+    for flow in dataplane.datagram_sessions() if dataplane else ():
+        if number in (None, flow.virtual_server):
+            total += 1
+            if len(rows) < _MOST_SESSIONS:
+                rows.append(flow_row(flow, names))
     return Shown({"sessions": rows, "sessions_total": total}, _session_lines(rows, total, session.width))
 
 

@@ -248,6 +248,79 @@ class TestSessions:
         assert lines[-1] == "4000 in all, 200 of them are shown"
 
 
+DATAGRAMS = """
+slb monitor "ping" type icmp
+exit
+slb real-server "d1"
+  ip 10.1.0.11
+exit
+slb real-server "d2"
+  ip 10.1.0.12
+  drain
+exit
+slb real-server "d3"
+  ip 10.1.0.13
+  monitor "ping"
+exit
+slb server-pool "dns"
+  real-server "d3" priority 9
+  real-server "d1"
+  real-server "d2"
+  backup-pool "far"
+exit
+slb server-pool "far"
+  real-server "d1" port 5353
+exit
+slb virtual-server "names" type udp id 53
+  server-pool "dns"
+  auto-snat
+  ip 10.0.0.1 port 53
+exit
+"""
+
+
+class TestDatagrams:
+    @pytest.fixture
+    def names(self, served):
+        configure(served, DATAGRAMS)
+        return served
+
+    def test_virtual_server(self, names):
+        (row,) = data(names, "virtual-server names")["virtual_servers"]
+        assert [row[key] for key in ("type", "state", "serving_pool", "working_servers")] == ["udp", "up", "dns", 1]
+        assert [row[key] for key in ("sessions", "sessions_total", "requests_per_s", "in_bytes")] == [None, 0, None, 0]
+        assert [(s["real_server"], s["server_pool"], s["health"], s["checked"], s["weight"]) for s in row["real_servers"]] == [
+            ("d3", "dns", "down", True, 1),
+            ("d1", "dns", "up", False, 1),
+            ("d2", "dns", "up", False, 0),
+            ("d1", "far", "up", False, 1),
+        ]
+        assert row["real_servers"][0]["check"] == "icmp 10.1.0.13 is so"
+        assert row["real_servers"][0]["since_s"] is not None
+
+    def test_without_working_servers(self, names):
+        configure(names, 'slb real-server "d1"\ndisable\nexit')
+        (row,) = data(names, "virtual-server names")["virtual_servers"]
+        assert (row["state"], row["reason"]) == ("down", "too few real servers work")
+
+    def test_pools_and_monitors(self, names):
+        (pool,) = data(names, "server-pool dns")["server_pools"]
+        assert pool["working_servers"] == 1
+        (monitor,) = data(names, "monitor ping")["monitors"]
+        assert [(c["real_server"], c["health"]) for c in monitor["checks"]] == [("d3", "down")]
+
+    def test_flows_are_sessions(self, names):
+        (session,) = data(names, "session names")["sessions"]
+        assert (session["client"], session["real_server"], session["age_s"], session["out_bytes"]) == (
+            "192.0.2.9:4000",
+            "d3",
+            None,
+            300,
+        )
+        assert data(names, "session")["sessions_total"] == 2
+        assert len(tables(show(names, "slb session"))[0]) == 4
+
+
 class TestLog:
     @pytest.fixture(autouse=True)
     def in_utc(self, monkeypatch):

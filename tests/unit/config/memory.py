@@ -15,6 +15,8 @@ from hsadc.config.commit import MakeChange
 from hsadc.config.lock import Author
 from hsadc.dataplane.ability import YES, Abilities
 from hsadc.dataplane.capture import Packet
+from hsadc.dataplane.conntrack import Flow
+from hsadc.dataplane.datagram_statistics import DatagramSession, DatagramStatistics, statistics_of
 from hsadc.dataplane.haproxy_sessions import ServerSession
 from hsadc.dataplane.haproxy_statistics import Counters, ServerStatistics, VirtualServerStatistics
 from hsadc.dataplane.haproxy_supervisor import HaproxyState
@@ -23,12 +25,14 @@ from hsadc.dataplane.mirror_counters import DestinationCounters, MirrorCounters,
 from hsadc.dataplane.neighbour import Neighbour
 from hsadc.dataplane.netlink import Address, Link, Route
 from hsadc.dataplane.pki import PkiReader
+from hsadc.dataplane.prober import ProbeState
 from hsadc.dataplane.reconcile import Outcome, reconcile
 from hsadc.dataplane.tunnel import TunnelState
 from hsadc.dataplane.tunnel_history import Past, Trouble
 from hsadc.errors import ConfigError
 from hsadc.intent.compile import Intent
 from hsadc.intent.inventory import Device, Inventory
+from hsadc.intent.probe import Probe
 from hsadc.model.config import Config
 from hsadc.syntax.edit import Editor
 from hsadc.syntax.grammar import load_grammar
@@ -245,6 +249,17 @@ class MemoryDataplane:
 
     def virtual_servers(self) -> dict[int, VirtualServerStatistics]:
         return {r.id: VirtualServerStatistics(r.id, COUNTED, None, COUNTED, (REAL,)) for r in self._intent.rules}
+
+    def datagrams(self) -> dict[int, DatagramStatistics]:
+        return {d.id: statistics_of(d, {}, (), self._probed) for d in self._intent.datagrams}
+
+    def _probed(self, probe: Probe) -> ProbeState:
+        return ProbeState(probe.type != "icmp", f"{probe} is so", NOON, NOON)
+
+    def datagram_sessions(self) -> Iterator[DatagramSession]:
+        for d in self._intent.datagrams:
+            flow = Flow(IPv4Address("192.0.2.9"), 4000, d.address, d.port, d.tiers[0].targets[0].address, 53, 30, 1, 80, 1, 300)
+            yield DatagramSession(d.id, d.tiers[0].targets[0].real_server, flow)
 
     def server_sessions(self, most: int, virtual_server: int | None = None) -> tuple[tuple[ServerSession, ...], int]:
         found = [ServerSession("0x1", r.id, "192.0.2.9:4000", "p", "r", NOON, 100, 2000) for r in self._intent.rules]
