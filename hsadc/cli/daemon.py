@@ -65,6 +65,8 @@ def run_daemon(options: Options) -> None:
     # Many systems allow 1024 open files unless a program asks for more, and each session is one.
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    # This process and HAProxy hold private keys: neither leaves its memory on the disk when it crashes.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
     async def foreground() -> None:
         stop = asyncio.Event()

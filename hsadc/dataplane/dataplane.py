@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from hsadc.dataplane.ability import Abilities, abilities
 from hsadc.dataplane.address import AddressDriver
 from hsadc.dataplane.capture import Capture
+from hsadc.dataplane.datagram import DatagramDriver
+from hsadc.dataplane.datagram_statistics import DatagramSession, DatagramStatistics
+from hsadc.dataplane.datagram_watch import DatagramWatch
 from hsadc.dataplane.driver import Driver
+from hsadc.dataplane.forwarding import Forwarding
 from hsadc.dataplane.haproxy import HaproxyDriver
 from hsadc.dataplane.haproxy_statistics import VirtualServerStatistics
 from hsadc.dataplane.haproxy_supervisor import HaproxyState, Supervisor
+from hsadc.dataplane.hop import HopDriver
 from hsadc.dataplane.inventory import observe_inventory
 from hsadc.dataplane.link import LinkDriver
 from hsadc.dataplane.mirror import Mirror
@@ -23,13 +29,18 @@ from hsadc.dataplane.mirror_counters import DestinationCounters, MirrorCounters
 from hsadc.dataplane.neighbour import Neighbour, observe_neighbours
 from hsadc.dataplane.netlink import Address, Link, Netlink, Route
 from hsadc.dataplane.originals import Originals, kernel_identity
+from hsadc.dataplane.page import read_pages
+from hsadc.dataplane.pki import PkiReader
 from hsadc.dataplane.portable.mirror import PortableMirror
+from hsadc.dataplane.prober import Prober
 from hsadc.dataplane.reconcile import Outcome, asking, reconcile
 from hsadc.dataplane.route import RouteDriver
+from hsadc.dataplane.transparent import TransparentDriver
 from hsadc.dataplane.tunnel import TunnelState, broken
 from hsadc.errors import Unsupported
 from hsadc.intent.compile import Intent
 from hsadc.intent.inventory import Inventory
+from hsadc.model.config import Config
 
 _KINDS = tuple(f.name for f in fields(Intent))
 
@@ -64,15 +75,30 @@ class Dataplane:
             self.abilities = abilities()
             bpf = choose_path(path, self.abilities) == "bpf"
             self._mirror: Mirror | PortableMirror = Mirror() if bpf else PortableMirror()
-        self._haproxy = HaproxyDriver(state_dir)
+        self._prober = Prober()
+        self._datagrams = DatagramDriver(self._prober, Forwarding(self._originals))
+        self._datagram_watch = DatagramWatch(self._datagrams, self._prober)
+        self._pki = PkiReader(state_dir / "pki")
+        self._files = state_dir / "files"
+        self._haproxy = HaproxyDriver(state_dir, self._prober)
         self._supervisor = Supervisor(self._haproxy)
         self._intent = Intent()
         self._applied = False  # until then nobody knows what an earlier run left behind
 
-    def inventory(self) -> Inventory:
-        """The machine's Ethernet devices, as they would be without hsadc."""
+    def machine(self) -> Inventory:
+        """The machine's Ethernet devices, as they would be without hsadc; no file is looked at."""
         with asking("read the kernel's devices"), Netlink() as netlink:
             return observe_inventory(netlink, self._originals)
+
+    def inventory(self, config: Config) -> Inventory:
+        """The machine as `machine` gives it, what the files hold that a configuration names, and the time."""
+        pages = {pool.sorry_page for pool in config.server_pool.values() if pool.sorry_page is not None}
+        return replace(
+            self.machine(),
+            materials=self._pki.materials(config.trust_domain.values()),
+            pages=read_pages(self._files, sorted(pages)),
+            now=datetime.now(UTC),
+        )
 
     def apply(self, intent: Intent) -> Outcome:
         """Make the machine so, and watch over it; what an earlier run left behind is adopted, repaired or removed.
@@ -89,6 +115,8 @@ class Dataplane:
         with asking("start to watch"):
             self._mirror.start_watching()
             self._supervisor.start()
+            self._prober.start()
+            self._datagram_watch.start()
         kinds = touched(self._intent, intent) if self._applied else _KINDS
         self._applied = False  # should it fail half way, the next one looks at everything
         outcome = self._reconcile(intent, kinds)
@@ -112,6 +140,8 @@ class Dataplane:
         try:
             self._reconcile(Intent())
         finally:
+            self._datagram_watch.stop()
+            self._prober.stop()
             self._supervisor.stop()
             self._mirror.stop()
 
@@ -128,7 +158,10 @@ class Dataplane:
                 "profiles": self._mirror.profiles,
                 "rules": self._mirror.rules,
                 "port_mirrors": self._mirror.port_mirrors,
+                "hops": HopDriver(netlink, self._originals),
+                "transparents": TransparentDriver(netlink),
                 "taps": self._mirror.taps,
+                "datagrams": self._datagrams,
                 "haproxy": self._haproxy,
             }
             return reconcile([(drivers[kind], getattr(intent, kind)) for kind in kinds])
@@ -208,13 +241,25 @@ class Dataplane:
             return observe_neighbours(netlink, socket.AF_INET6)
 
     def clear_server_counters(self) -> None:
-        """Set HAProxy's counters to zero."""
+        """Set the virtual servers' counters to zero."""
         with asking("clear HAProxy's counters"):
             self._haproxy.clear_statistics()
+        with asking("clear the counters of virtual servers of type udp"):
+            self._datagrams.clear_counters()
 
     def virtual_servers(self) -> Mapping[int, VirtualServerStatistics]:
         """HAProxy's counters of each virtual server, by its number."""
         return self._haproxy.statistics()
+
+    def datagrams(self) -> Mapping[int, DatagramStatistics]:
+        """The counters of each virtual server of type udp, by its number."""
+        with asking("read the counters of virtual servers of type udp"):
+            return self._datagrams.statistics()
+
+    def datagram_sessions(self) -> Iterator[DatagramSession]:
+        """The flows that virtual servers of type udp have now, read while they are asked for: there may be very many."""
+        with asking("read the flows of virtual servers of type udp"):
+            yield from self._datagrams.sessions()
 
     def haproxy(self) -> HaproxyState:
         """How HAProxy is now."""

@@ -14,6 +14,9 @@ from hsadc.dataplane.netlink import Link, Netlink
 from hsadc.dataplane.originals import Originals, Setting
 from hsadc.intent.link import LinkIntent
 
+_NAMES = ("mtu_bytes", "up")
+"""The settings that are this driver's to put back."""
+
 
 class LinkDriver:
     """The driver of `LinkIntent`. It owns neither the socket nor the originals."""
@@ -29,7 +32,7 @@ class LinkDriver:
 
         `mtu_bytes` is None where the original MTU is in force and no other is asked for: equal to what is wanted then.
         """
-        changed = self._originals.devices()
+        changed = {(s.device, s.index) for s in self._originals.settings() if s.name in _NAMES}
         return {
             link.name: self._observed(link, wanted.get(link.name))
             for link in self._netlink.links()

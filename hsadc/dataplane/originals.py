@@ -1,4 +1,4 @@
-"""What devices were like before hsadc changed them, kept in a file so that it can be put back even after a kill.
+"""What devices and their network namespace were like before hsadc changed them, kept in a file to be put back even after a kill.
 
 A value is written before the first change and removed after the value is back. The values belong to one boot and one network
 namespace (`kernel_identity`): in another, the devices are other ones, and the file is taken as empty.
@@ -23,12 +23,13 @@ _SO_NETNS_COOKIE = 71
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One setting of one device.
+    """One setting of one device, or of all of them.
 
     Attributes:
-        device: Linux name.
-        index: the kernel's number of the device: after it was unplugged, another device may get its name.
-        name: `mtu_bytes` or `up`.
+        device: Linux name; `all` or `default` for what /proc/sys/net has for all devices and for new ones; empty for what the
+            whole network namespace shares.
+        index: the kernel's number of the device: after it was unplugged, another device may get its name; 0 without a device.
+        name: `mtu_bytes`, `up`, a device's name in /proc/sys/net, or a file below that, such as `ipv4/ip_forward`.
     """
 
     device: str
@@ -52,9 +53,9 @@ class Originals:
         """The value before the first change; None when hsadc has not changed it."""
         return self._values.get(setting)
 
-    def devices(self) -> frozenset[tuple[str, int]]:
-        """Names and indexes of the devices of which something is remembered."""
-        return frozenset((s.device, s.index) for s in self._values)
+    def settings(self) -> frozenset[Setting]:
+        """Those that are changed."""
+        return frozenset(self._values)
 
     def remember(self, setting: Setting, value: int) -> None:
         """Keep `value`, safe on disk, unless an earlier one is kept.

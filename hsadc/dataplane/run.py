@@ -18,8 +18,14 @@ def _placed(command: Sequence[str], namespace: str | None) -> Sequence[str]:
     return command if namespace is None else ("nsenter", f"--net=/run/netns/{namespace}", *command)
 
 
-def run(command: Sequence[str], *, timeout_s: float = 30, ok: Sequence[int] = (0,)) -> str:
+def run(command: Sequence[str], *, input: str = "", timeout_s: float = 30, ok: Sequence[int] = (0,)) -> str:  # noqa: A002
     """Run a command to its end.
+
+    Args:
+        command: the program and its arguments.
+        input: what it reads from its standard input.
+        timeout_s: seconds after which it is killed.
+        ok: the exit statuses that are no failure.
 
     Returns:
         What it wrote to standard output and standard error, in that order.
@@ -28,7 +34,7 @@ def run(command: Sequence[str], *, timeout_s: float = 30, ok: Sequence[int] = (0
         ApplyError: it cannot be started, takes longer than `timeout_s`, or ends with a status that is not in `ok`.
     """
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False, stdin=subprocess.DEVNULL)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False, input=input)
     except (OSError, subprocess.TimeoutExpired) as e:
         raise ApplyError(f"run {command[0]}", str(e)) from e
     if done.returncode not in ok:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
-from hsadc.intent.probe import Probe
+from hsadc.intent.haproxy_pool import with_backups
+from hsadc.intent.probe import Probe, compile_probe
+from hsadc.model.config import Config
+from hsadc.model.server_pool import PoolMember, ServerPool
+from hsadc.model.virtual_server import Listener, VirtualServer
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,3 +75,41 @@ class DatagramIntent:
     def __str__(self) -> str:
         """As an error names it."""
         return f"{self.address} port {self.port}"
+
+
+def compile_datagrams(config: Config, served: Iterable[VirtualServer]) -> tuple[DatagramIntent, ...]:
+    """Those of the virtual servers that are of type udp, by number.
+
+    Real servers without an address, or with one of another family than the virtual server's, are left out.
+
+    Args:
+        config: where pools, real servers and monitors are looked up; its references are not dangling.
+        served: the virtual servers in force, of all types.
+    """
+    return tuple(
+        DatagramIntent(server.id, server.ip.address, server.ip.port, tuple(_tiers(config, server, server.ip)), server.auto_snat)
+        for server in sorted(served, key=lambda v: v.id)
+        if server.type == "udp" and server.ip is not None
+    )
+
+
+def _tiers(config: Config, server: VirtualServer, listener: Listener) -> Iterator[DatagramTier]:
+    for pool in with_backups(config, server.server_pool):
+        targets = [(m.priority, t) for m in pool.members.values() if (t := _target(config, listener, pool, m)) is not None]
+        bound = pool.persistence is not None and pool.persistence.kind == "source-ip"
+        for priority in sorted({p for p, _ in targets}, reverse=True):
+            yield DatagramTier(
+                tuple(t for p, t in targets if p == priority),
+                pool.minimum_working_servers,
+                "source-hash" if bound else pool.load_balance,
+            )
+
+
+def _target(config: Config, listener: Listener, pool: ServerPool, member: PoolMember) -> DatagramTarget | None:
+    real = config.real_server[member.real_server]
+    if real.ip is None or real.ip.version != listener.address.version:
+        return None
+    port = member.port or real.port or listener.port
+    monitor = config.monitor.get(real.monitor or pool.monitor or "")
+    probe = None if monitor is None else compile_probe(monitor, real.ip, port)
+    return DatagramTarget(real.name, real.ip, port, member.weight or real.weight, real.state, probe)

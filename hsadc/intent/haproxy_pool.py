@@ -89,7 +89,7 @@ class Tiers:
             yield from chain
 
     def _chain(self, name: str, number: int) -> Iterator[Tier]:
-        pools = list(_with_backups(self._config, name))
+        pools = list(with_backups(self._config, name))
         sorry = next((p.sorry_page for p in pools if p.sorry_page), None)
         first, tiers = pools[0], [tier for pool in pools for tier in self._tiers(pool)]
         if len(tiers) != 1 or tiers[0][1] > 1:
@@ -119,7 +119,8 @@ def pools_of(server: VirtualServer) -> list[str]:
     return [*own, *(rule.server_pool for rule in sorted(server.rules.values(), key=lambda r: r.number))]
 
 
-def _with_backups(config: Config, name: str | None) -> Iterator[ServerPool]:
+def with_backups(config: Config, name: str | None) -> Iterator[ServerPool]:
+    """A pool, its backup pool, that one's, and so on, until there is none or it was there already."""
     seen: set[str] = set()
     while name is not None and name not in seen:
         seen.add(name)
@@ -180,8 +181,8 @@ def _timeouts(profile: AppProfile) -> Iterator[str]:
 
 def _http_check(monitor: Monitor) -> Iterator[str]:
     yield "option httpchk"
-    host = f" hdr Host {monitor.http_host}" if monitor.http_host else ""
-    yield f"http-check send meth GET uri {quote(monitor.http_get)} ver HTTP/1.1{host}"
+    version = f"HTTP/1.1 hdr Host {monitor.http_host}" if monitor.http_host else "HTTP/1.0"
+    yield f"http-check send meth GET uri {quote(monitor.http_get)} ver {version}"
     yield f"http-check expect {'rstatus ^[23]' if monitor.http_expect is None else f'status {monitor.http_expect}'}"
 
 

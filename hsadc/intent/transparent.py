@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+from hsadc.model.virtual_server import VirtualServer
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,3 +26,9 @@ class TransparentIntent:
     def __str__(self) -> str:
         """As an error names it."""
         return " and ".join(f"IPv{family}" for family in self.families)
+
+
+def compile_transparent(served: Iterable[VirtualServer]) -> tuple[TransparentIntent, ...]:
+    """What virtual servers in force need that have no auto-snat; those of type udp do without, as HAProxy does not serve them."""
+    families = {v.ip.address.version for v in served if v.ip and not v.auto_snat and v.type != "udp"}
+    return (TransparentIntent(tuple(sorted(families))),) if families else ()

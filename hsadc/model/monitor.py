@@ -19,7 +19,7 @@ class Monitor:
         fall: so many must fail before a server that was up is used no more, 1 to 100.
         port: what is checked instead of the port that is served, 1 to 65535.
         http_get: path that is asked for, with its query.
-        http_host: the Host header; None takes the server's address.
+        http_host: the Host header; None asks by HTTP/1.0, which needs none.
         http_expect: status that must come, 100 to 599; None takes any from 200 to 399.
         udp_send: payload of the datagram in hexadecimal, two digits a byte; None sends an empty one.
         udp_answer: True requires an answer; otherwise it is enough that the server does not refuse (ICMP port unreachable).

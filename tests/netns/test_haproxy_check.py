@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from hsadc.dataplane.haproxy import HaproxyDriver
 from hsadc.intent.haproxy import compile_services
+from hsadc.intent.inventory import Inventory
 from hsadc.model.app_profile import AppProfile
 from hsadc.model.config import Config
 from hsadc.model.real_server import RealServer
@@ -34,7 +35,9 @@ def configs(draw: st.DrawFn) -> Config:
     pools = {
         name: ServerPool(
             name,
-            load_balance=draw(st.sampled_from(["round-robin", "least-connection", "source-hash"])),
+            load_balance=draw(
+                st.sampled_from(["weighted-round-robin", "round-robin", "least-connection", "source-hash", "uri-hash", "random"])
+            ),
             members={r: PoolMember(r, draw(st.none() | PORTS), draw(st.none() | st.integers(1, 255))) for r in reals},
         )
         for name in draw(st.lists(NAMES, min_size=1, max_size=3, unique=True))
@@ -65,7 +68,7 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> HaproxyDriver:
 def test_hostile_names_are_accepted(driver: HaproxyDriver, config: Config, mss: int | None) -> None:
     names = config.virtual_server
     clamp = {} if mss is None else dict.fromkeys(names, mss)
-    (intent,) = compile_services(config, names.values(), clamp)
+    (intent,) = compile_services(config, Inventory(), names.values(), clamp)
     driver.prepare({intent.key: intent})
 
 

@@ -85,7 +85,7 @@ def test_an_mtu_that_the_device_refuses(net, driver, path):
         "change link eth1 down with mtu 70000: invalid argument (mtu greater than device maximum); nothing was changed"
     )
     assert state(net, "eth1") == (1500, True)
-    assert Originals(path, "this").devices() == frozenset()
+    assert Originals(path, "this").settings() == frozenset()
 
 
 def test_half_a_change_is_taken_back(net, driver, path):
@@ -95,7 +95,7 @@ def test_half_a_change_is_taken_back(net, driver, path):
     with pytest.raises(ApplyError, match=r"^change link mac1 up with mtu 1400: address already in use"):
         apply(driver, LinkIntent("mac1", mtu_bytes=1400))
     assert state(net, "mac1") == (1500, False)
-    assert Originals(path, "this").devices() == frozenset()
+    assert Originals(path, "this").settings() == frozenset()
 
 
 def test_the_undo_of_a_change_gives_back_exactly_what_was(net, driver, path):
@@ -103,7 +103,7 @@ def test_the_undo_of_a_change_gives_back_exactly_what_was(net, driver, path):
     with pytest.raises(ApplyError, match="device nosuch0 does not exist; nothing was changed"):
         apply(driver, LinkIntent("eth0", mtu_bytes=1400), LinkIntent("nosuch0"))
     assert state(net, "eth0") == (1450, False)
-    assert Originals(path, "this").devices() == frozenset()
+    assert Originals(path, "this").settings() == frozenset()
 
 
 def test_the_undo_of_a_restoration_takes_the_device_under_our_rule_again(net, driver, path):

@@ -14,7 +14,7 @@ from hsadc.model.virtual_server import VirtualServer
 
 if TYPE_CHECKING:
     from hsadc.cli.session import Session
-    from hsadc.dataplane.haproxy_statistics import Counters
+    from hsadc.dataplane.haproxy_statistics import Counters, ServerStatistics
 
 _CARRIED = {"Sessions": "sessions", "Total": "sessions_total", "In bytes": "in_bytes", "Out bytes": "out_bytes"}
 
@@ -84,8 +84,8 @@ def do_show_real_server(session: Session, name: str | None = None) -> Shown:
     names = {v.id: v.name for v in session.device.running.virtual_server.values()}
     carried: dict[str, list[Row]] = {}
     for number, statistics in (dataplane.virtual_servers() if dataplane else {}).items():
-        for real, c in statistics.real_servers.items():
-            carried.setdefault(real, []).append(_served(names.get(number), c))
+        for server in statistics.servers:
+            carried.setdefault(server.real_server, []).append(_served(names.get(number), server))
     servers = [
         {"name": r.name, "address": r.ip, "port": r.port, "weight": r.weight, "virtual_servers": carried.get(r.name, [])}
         for r in _chosen(session, "real_server", name)
@@ -94,8 +94,9 @@ def do_show_real_server(session: Session, name: str | None = None) -> Shown:
     return Shown({"real_servers": servers}, table(_REAL_SERVER, rows, session.width))
 
 
-def _served(virtual_server: str | None, counters: Counters | None) -> Row:
-    return {"virtual_server": virtual_server, "check": counters.status if counters else None, **_carried(counters)}
+def _served(virtual_server: str | None, server: ServerStatistics | None) -> Row:
+    check = server.health.state if server else None
+    return {"virtual_server": virtual_server, "check": check, **_carried(server.counters if server else None)}
 
 
 _REAL_SERVER = {

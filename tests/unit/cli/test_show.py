@@ -14,7 +14,9 @@ from wcwidth import wcswidth
 from hsadc.cli.commands import COMMANDS
 from hsadc.cli.log import RECENT
 from hsadc.cli.session import Session
+from hsadc.dataplane.pki import PkiReader
 from hsadc.model.config import SECTIONS
+from tests import pki
 from tests.unit.config.memory import FULL, MIRRORED, PORTS, ROOT, MemoryDataplane, adc, configure
 from tests.unit.syntax.test_nodes import everything
 
@@ -27,12 +29,25 @@ SHOWN_BY_OTHERS = (
     "show configuration difference candidate",
     "show tech-support",
 )
+TLS = """
+pki trust-domain "web"
+  certificate file web.crt
+exit
+ssl-profile "tls"
+  trust-domain "web"
+exit
+slb virtual-server "off"
+  server-ssl-profile "tls"
+exit
+"""
 TEST = "test mirror 10.3.0.1 1000 10.0.0.1 8080 tcp send"
 COMMAND_LINES = {
     "show_running_config": "show running-config",
     "show_startup_config": "show startup-config",
     "show_candidate": "show configuration candidate",
     "show_record": "show configuration record",
+    "show_pki_files": "show pki files",
+    "show_ssl_certificate": "show ssl certificate",
     "show_unconfirmed": "show configuration unconfirmed",
     "show_difference_startup": "show configuration difference",
     "show_difference_candidate": "show configuration difference candidate",
@@ -387,8 +402,11 @@ class TestJson:
 
     def test_the_keys_stay_as_they_are(self, tmp_path):
         RECENT.handle(logging.makeLogRecord({"name": "hsadc", "msg": "a record"}))
-        device = adc(tmp_path, MemoryDataplane(*PORTS))
-        configure(device, FULL + MIRRORED)
+        dataplane = MemoryDataplane(*PORTS)
+        dataplane.pki = PkiReader(tmp_path / "pki")
+        device = adc(tmp_path, dataplane)
+        device.imports.files.write("web.crt", pki.self_signed("www.example.com").pem)
+        configure(device, FULL + MIRRORED + TLS)
         session = configuring(device)
         for line in ("save one", "hostname two", "save two", "copy running-config a.cfg", "commit confirmed 5", "hostname three"):
             assert session.run(line).ok

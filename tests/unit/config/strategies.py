@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from hsadc.model.access_list import AccessEntry, AccessList, PortRange
 from hsadc.model.config import Config
 from hsadc.model.interface import Ethernet, PortMirror, TunnelBinding, TunnelInterface
-from hsadc.model.mirror_profile import MirrorProfile, MirrorTarget, RateLimit, Sampling
+from hsadc.model.mirror_profile import MirrorProfile, RateLimit, Sampling
 from hsadc.model.real_server import RealServer
 from hsadc.model.route import Route
 from hsadc.model.server_pool import PoolMember, ServerPool
 from hsadc.model.tunnel import ErspanTunnel, GreTunnel, VxlanTunnel
-from hsadc.model.virtual_server import Listener, VirtualServer
+from hsadc.model.virtual_server import Listener, ServerMirror, VirtualServer
 
 OUR_ADDRESS = IPv4Address("10.0.0.1")
 NAMES = ("a", "乙", "c d")
@@ -91,8 +91,9 @@ def valid_configs(draw):
     other = Ethernet("ethernet0/1", "eth1", shutdown=draw(st.booleans()), mirror_traffic=draw(mirror.map(port_mirror)))
     reals = named(RealServer(n, None, IPv4Address(f"10.1.0.{draw(numbers)}"), weight=draw(numbers)) for n in some(draw, NAMES))
     pools = named(
-        ServerPool(n, None, "round-robin", {r: PoolMember(r, draw(st.none() | numbers)) for r in some(draw, list(reals))})
-        for n in some(draw, NAMES)
+        ServerPool(n, None, "round-robin", {r: PoolMember(r, draw(st.none() | numbers)) for r in members})
+        for n in (some(draw, NAMES) if reals else [])
+        if (members := draw(st.lists(st.sampled_from(list(reals)), unique=True, min_size=1)))
     )
     servers = named(
         VirtualServer(
@@ -103,7 +104,7 @@ def valid_configs(draw):
             server_pool=draw(st.none() | st.sampled_from(list(pools))) if pools else None,
             auto_snat=draw(st.booleans()),
             ip=draw(st.sampled_from([None, Listener(OUR_ADDRESS, 80 + NAMES.index(name))])),
-            mirror_traffic=draw(mirror.map(lambda target: target and MirrorTarget(*target))),
+            mirror_traffic=draw(mirror.map(lambda target: target and ServerMirror(*target))),
             shutdown=draw(st.booleans()),
         )
         for name in some(draw, NAMES)

@@ -208,7 +208,7 @@ def wrong(text):
         ),
         (
             "slb virtual-server w type tcp id 2\napp-profile a",
-            'slb virtual-server "w": app-profile "a" is for type http, not tcp',
+            'slb virtual-server "w": app-profile is for type http or https, and this one is of type tcp',
         ),
         (
             'interface ethernet0/0\nip address 10.9.0.2/8\nslb virtual-server "v"\nno ip',

@@ -19,7 +19,7 @@ def path(tmp_path):
 def test_nothing_is_remembered_or_written_at_first(path):
     originals = Originals(path, "this")
     assert originals.get(MTU) is None
-    assert originals.devices() == frozenset()
+    assert originals.settings() == frozenset()
     originals.forget(MTU)
     assert not path.exists()
 
@@ -31,7 +31,7 @@ def test_the_next_process_reads_what_this_one_wrote(path):
     originals.remember(Setting("eth1", 3, "up"), True)
     heir = Originals(path, "this")
     assert (heir.get(MTU), heir.get(UP), heir.get(Setting("eth1", 3, "up"))) == (1500, 0, 1)
-    assert heir.devices() == {("eth0", 2), ("eth1", 3)}
+    assert heir.settings() == {MTU, UP, Setting("eth1", 3, "up")}
 
 
 def test_the_first_value_is_the_original(path):
@@ -46,9 +46,9 @@ def test_what_is_forgotten_is_forgotten_on_disk(path):
     originals.remember(MTU, 1500)
     originals.remember(UP, True)
     originals.forget(MTU)
-    assert Originals(path, "this").devices() == {("eth0", 2)}
+    assert Originals(path, "this").settings() == {UP}
     originals.forget(UP)
-    assert Originals(path, "this").devices() == frozenset()
+    assert Originals(path, "this").settings() == frozenset()
     assert [p.name for p in path.parent.iterdir()] == ["originals.json"]
 
 
@@ -62,9 +62,9 @@ def test_another_device_is_another_setting(path, other):
 def test_another_boot_or_namespace_knows_nothing_of_it(path):
     Originals(path, "this").remember(MTU, 1500)
     other = Originals(path, "other")
-    assert other.devices() == frozenset()
+    assert other.settings() == frozenset()
     other.remember(UP, True)
-    assert Originals(path, "this").devices() == frozenset()
+    assert Originals(path, "this").settings() == frozenset()
 
 
 def test_what_cannot_be_written_is_not_remembered(path):
@@ -91,5 +91,5 @@ def test_what_cannot_be_put_in_place_is_not_remembered(path):
 def test_a_spoiled_file_is_reported_and_taken_as_empty(path, text, caplog):
     path.write_text(text)
     with caplog.at_level(logging.ERROR):
-        assert Originals(path, "this").devices() == frozenset()
+        assert Originals(path, "this").settings() == frozenset()
     assert f"{path} is damaged" in caplog.text

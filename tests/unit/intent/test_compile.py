@@ -13,17 +13,22 @@ from hsadc.intent.address import AddressIntent
 from hsadc.intent.compile import compile_config, reason_not_served
 from hsadc.intent.inventory import Device, Inventory
 from hsadc.intent.link import LinkIntent
+from hsadc.intent.material import Material
 from hsadc.intent.mirror import ProfileIntent, RuleIntent, TapIntent, TunnelIntent
 from hsadc.intent.route import RouteIntent
 from hsadc.model.config import SECTIONS, Config
-from hsadc.model.virtual_server import VirtualServer
+from hsadc.model.virtual_server import Listener, VirtualServer
 from hsadc.syntax.edit import settings
 from hsadc.syntax.grammar import load_grammar
 from hsadc.syntax.load import load
 from hsadc.wire.encapsulation import Encapsulation
 
 SAMPLE = Path(__file__).parents[3] / "samples" / "article.cfg"
-machine = Inventory((Device("eth0"), Device("eth1", 9000, (IPv4Interface("10.1.0.1/24"),)), Device("br0", physical=False)))
+machine = Inventory(
+    (Device("eth0"), Device("eth1", 9000, (IPv4Interface("10.1.0.1/24"),)), Device("br0", physical=False)),
+    {"www": Material(identity=b"www", authorities=b"ca"), "mail": Material(identity=b"mail")},
+    {"s.html": "sorry"},
+)
 grammar = load_grammar()
 
 
@@ -79,6 +84,9 @@ NOT_OPERATIONAL = {"description", "hostname", "admin_user_password", "admin_user
 RECEIVERS = {"gre_tunnel_receiver", "erspan_tunnel_receiver", "vxlan_tunnel_receiver"}
 """Settings that change what a commit warns of, and nothing in the dataplane (test_receiver.py)."""
 
+FILES = {"trust_domain_certificate", "trust_domain_key", "trust_domain_ca_certificate"}
+"""Settings that say what the dataplane reads; what it finds is in the inventory."""
+
 ALL_SECTIONS = """
 interface ethernet0/1
   mirror-traffic profile "two"
@@ -111,6 +119,51 @@ exit
 mirror-profile "two"
   destination interface tunnel2
   destination interface tunnel3
+exit
+pki trust-domain "www"
+  certificate file "www.pem"
+  key file "www.key"
+  ca-certificate file "ca.pem"
+exit
+pki trust-domain "mail"
+  certificate file "mail.pem"
+  key file "mail.key"
+exit
+ssl-profile "web"
+  trust-domain "www"
+exit
+ssl-profile "back"
+exit
+app-profile "h"
+exit
+slb monitor "web" type http
+exit
+slb monitor "up" type udp
+exit
+slb real-server "ns"
+  ip 192.168.131.53
+exit
+slb server-pool "dns"
+  real-server "ns"
+  monitor "up"
+exit
+slb server-pool "web"
+  real-server "rs33"
+  real-server "rs34"
+  monitor "web"
+exit
+slb virtual-server "s" type https id 2
+  app-profile "h"
+  server-pool "web"
+  ssl-profile "web"
+  server-ssl-profile "back"
+  mirror-traffic interface tunnel1
+  ip 192.168.131.2 port 443
+exit
+slb virtual-server "dns" type udp id 3
+  server-pool "dns"
+  auto-snat
+  ip 192.168.131.2 port 53
 exit
 """
 
@@ -179,6 +232,48 @@ CHANGES = [
     ("slb server-pool l7-http", "no real-server rs33"),
     ("slb server-pool l7-http", "real-server rs33 port 81"),
     ("slb server-pool l7-http", "real-server rs33 weight 9"),
+    ("slb real-server rs33", "max-connection 5"),
+    ("slb real-server rs33", "disable"),
+    ("slb real-server rs33", "monitor web"),
+    ("slb server-pool web", "real-server rs33 priority 2"),
+    ("slb server-pool web", "no monitor"),
+    ("slb server-pool web", "persistence source-ip"),
+    ("slb server-pool web", "slow-start 5"),
+    ("slb server-pool web", "minimum-working-servers 2"),
+    ("slb server-pool web", "backup-pool l7-http"),
+    ("slb server-pool web", "sorry-page file s.html"),
+    ("slb monitor web", "interval 9"),
+    ("slb monitor web", "timeout 1"),
+    ("slb monitor web", "rise 9"),
+    ("slb monitor web", "fall 9"),
+    ("slb monitor web", "port 9"),
+    ("slb monitor web", "http get /x"),
+    ("slb monitor web", "http host a.b"),
+    ("slb monitor web", "http expect 204"),
+    ("slb monitor up", "udp send 00"),
+    ("slb monitor up", "udp answer"),
+    ("app-profile h", "http2"),
+    ("app-profile h", "compression"),
+    ("app-profile h", "max-body 1"),
+    ("app-profile h", "header request remove X-A"),
+    ("app-profile h", "timeout client 5"),
+    ("ssl-profile web", "trust-domain mail"),
+    ("ssl-profile web", "min-version tlsv1.3"),
+    ("ssl-profile web", "max-version tlsv1.2"),
+    ("ssl-profile web", "cipher ECDHE+AESGCM"),
+    ("ssl-profile web", "cipher-suites TLS_AES_128_GCM_SHA256"),
+    ("ssl-profile web", "client-auth require"),
+    ("ssl-profile back", "trust-domain www", "verify-server"),
+    ("ssl-profile back", "server-name a.b"),
+    ("slb virtual-server s", "no ssl-profile"),
+    ("slb virtual-server s", "no server-ssl-profile"),
+    ("slb virtual-server s", "rule 1 path /x server-pool l7-http"),
+    ("slb virtual-server s", "max-connection 1"),
+    ("slb virtual-server s", "rate-limit 1"),
+    ("slb virtual-server s", "client-max-connection 1"),
+    ("slb virtual-server s", "client-rate-limit 1"),
+    ("slb virtual-server s", "mirror-traffic interface tunnel1 port 80"),
+    ("slb virtual-server l7-http", "redirect https"),
     ("slb virtual-server l7-http", "no log enable"),
     ("slb virtual-server l7-http", "no app-profile"),
     ("slb virtual-server l7-http", "no server-pool"),
@@ -213,7 +308,7 @@ def test_the_changes_cover_every_setting(everything):
             pairs = [(old[n], new[n]) for n in old.keys() & new.keys()]
             found |= {f"{section}_{f}" for f in settings(cls) for a, b in pairs if getattr(a, f) != getattr(b, f)}
     every = set(settings(Config)) | {f"{section}_{f}" for section, cls in SECTIONS.items() for f in settings(cls)}
-    assert {f for f in every - found if not f.endswith("_description")} == NOT_OPERATIONAL - {"description"} | RECEIVERS
+    assert {f for f in every - found if not f.endswith("_description")} == NOT_OPERATIONAL - {"description"} | RECEIVERS | FILES
 
 
 def test_an_interface_that_is_not_on_this_machine():
@@ -306,9 +401,11 @@ def test_a_virtual_server_that_is_not_served_says_why():
         "ip 10.1.0.1 port 80",
     )
     assert reason_not_served(config(*lines).virtual_server["v"]) == "it has no server-pool"
-    compiled = compile_config(config(*lines, "server-pool p"), machine)
-    assert compiled.intent.haproxy == ()
-    assert compiled.warnings[0].startswith('slb virtual-server "v": not in force, without auto-snat')
+    assert (
+        reason_not_served(replace(server, type="ssl", ip=Listener(IPv4Address("10.1.0.1"), 1), server_pool="p"))
+        == "it has no ssl-profile"
+    )
+    assert compile_config(config(*lines), machine).intent.haproxy == ()
 
 
 def test_keys_tell_objects_apart(everything):

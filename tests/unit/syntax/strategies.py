@@ -10,15 +10,18 @@ from hypothesis import strategies as st
 
 from hsadc.model.access_list import AccessEntry, AccessList, PortRange
 from hsadc.model.admin_user import AdminUser
-from hsadc.model.app_profile import AppProfile
+from hsadc.model.app_profile import AppProfile, HeaderEdit, Timeout
 from hsadc.model.config import Config
 from hsadc.model.interface import Ethernet, PortMirror, TunnelBinding, TunnelInterface
-from hsadc.model.mirror_profile import MirrorProfile, MirrorTarget, RateLimit, Sampling
+from hsadc.model.mirror_profile import MirrorProfile, RateLimit, Sampling
+from hsadc.model.monitor import Monitor
 from hsadc.model.real_server import RealServer
 from hsadc.model.route import Route
-from hsadc.model.server_pool import PoolMember, ServerPool
+from hsadc.model.server_pool import Persistence, PoolMember, ServerPool
+from hsadc.model.ssl_profile import SslProfile
+from hsadc.model.trust_domain import TrustDomain
 from hsadc.model.tunnel import ErspanTunnel, GreTunnel, VxlanTunnel
-from hsadc.model.virtual_server import Listener, VirtualServer
+from hsadc.model.virtual_server import ContentRule, Listener, ServerMirror, VirtualServer
 
 forbidden = "".join(map(chr, range(32))) + "".join(map(chr, range(0x7F, 0xA0))) + "\u2028\u2029\ufffd"
 texts = st.text(st.characters(exclude_characters=forbidden, exclude_categories=["Cs"]), min_size=1, max_size=63)
@@ -97,6 +100,43 @@ entries = st.builds(
 )
 destinations = st.lists(tunnels | ethernets, unique=True, max_size=8).map(lambda found: {d: d for d in found})
 
+limits = maybe(st.integers(1, 10**6))
+headers = st.from_regex(r"[A-Za-z0-9!#$&'*+.^_|~-]{1,63}", fullmatch=True)
+hosts = st.from_regex(r"[A-Za-z0-9_-]{1,20}(\.[A-Za-z0-9_-]{1,20}){0,2}", fullmatch=True)
+paths = st.from_regex(r'/[^\s"\x00-\x1f\x7f-\x9f]{0,20}', fullmatch=True)
+edits = st.builds(
+    HeaderEdit, st.sampled_from(["request", "response"]), st.sampled_from(["insert", "replace", "remove"]), headers, maybe(lines)
+)
+timeouts = st.builds(
+    Timeout,
+    st.sampled_from(["connect", "client", "server", "http-request", "keepalive", "queue"]),
+    st.integers(1, 86400),
+)
+versions = st.sampled_from(["tlsv1.0", "tlsv1.1", "tlsv1.2", "tlsv1.3"])
+ciphers = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9:+!@=_.-]{0,30}", fullmatch=True)
+rules = st.integers(1, 65535).flatmap(
+    lambda n: (
+        st.builds(ContentRule, st.just(n), maybe(hosts | hosts.map("*.{}".format)), maybe(paths), server_pool=names)
+        | st.builds(ContentRule, st.just(n), maybe(hosts), maybe(paths), headers, names, names)
+    )
+)
+monitors = st.builds(
+    Monitor,
+    names,
+    st.sampled_from(["icmp", "tcp", "http", "https", "udp"]),
+    notes,
+    st.integers(1, 3600),
+    st.integers(1, 3600),
+    st.integers(1, 100),
+    st.integers(1, 100),
+    maybe(ports),
+    paths,
+    maybe(hosts),
+    maybe(st.integers(100, 599)),
+    maybe(st.binary(min_size=1, max_size=9).map(bytes.hex)),
+    st.booleans(),
+)
+
 configs = st.builds(
     Config,
     hostname=hostnames,
@@ -157,33 +197,90 @@ configs = st.builds(
             maybe(names),
         )
     ),
-    app_profile=section(st.builds(AppProfile, names, st.just("http"), notes, st.booleans())),
-    real_server=section(st.builds(RealServer, names, notes, maybe(addresses), maybe(ports), st.integers(1, 255))),
+    trust_domain=section(st.builds(TrustDomain, names, notes, notes, notes, notes)),
+    ssl_profile=section(
+        st.builds(
+            SslProfile,
+            names,
+            notes,
+            keyed(names, lambda n: n),
+            versions,
+            maybe(versions),
+            maybe(ciphers),
+            maybe(ciphers),
+            st.sampled_from(["none", "optional", "require"]),
+            st.booleans(),
+            maybe(hosts),
+        )
+    ),
+    app_profile=section(
+        st.builds(
+            AppProfile,
+            names,
+            st.just("http"),
+            notes,
+            st.booleans(),
+            st.booleans(),
+            st.booleans(),
+            maybe(st.integers(0, 2**32 - 1)),
+            keyed(edits),
+            keyed(timeouts),
+        )
+    ),
+    monitor=section(monitors),
+    real_server=section(
+        st.builds(
+            RealServer,
+            names,
+            notes,
+            maybe(addresses | addresses6),
+            maybe(ports),
+            st.integers(1, 255),
+            limits,
+            st.sampled_from(["enable", "drain", "disable"]),
+            maybe(names),
+        )
+    ),
     server_pool=section(
         st.builds(
             ServerPool,
             names,
             notes,
-            st.sampled_from(["round-robin", "least-connection", "source-hash"]),
-            keyed(st.builds(PoolMember, names, maybe(ports), maybe(st.integers(1, 255)))),
+            st.sampled_from(["weighted-round-robin", "round-robin", "least-connection", "source-hash", "uri-hash", "random"]),
+            keyed(st.builds(PoolMember, names, maybe(ports), maybe(st.integers(1, 255)), st.integers(1, 100))),
+            maybe(names),
+            maybe(st.builds(Persistence, st.sampled_from(["source-ip", "cookie"]), st.integers(1, 1440), headers)),
+            maybe(st.integers(1, 3600)),
+            st.integers(1, 256),
+            maybe(names),
+            maybe(names),
         )
     ),
     virtual_server=section(
         st.builds(
             VirtualServer,
             names,
-            st.sampled_from(["http", "tcp"]),
+            st.sampled_from(["tcp", "udp", "http", "https", "ssl"]),
             ports,
             notes,
             st.booleans(),
-            maybe(names),
-            maybe(names),
+            *[maybe(names)] * 4,
+            keyed(rules),
             st.booleans(),
-            maybe(st.builds(Listener, addresses, ports)),
-            maybe(target(MirrorTarget)),
+            st.booleans(),
+            maybe(st.builds(Listener, addresses | addresses6, ports)),
+            *[limits] * 4,
+            maybe(
+                target(
+                    ServerMirror,
+                    port=maybe(ports),
+                    view=st.sampled_from(["decrypted", "encrypted"]),
+                    http2=maybe(st.sampled_from(["raw", "normalise"])),
+                )
+            ),
             st.booleans(),
         )
     ),
 )
 
-assert len(fields(Config)) == 14, "a new section needs a strategy"
+assert len(fields(Config)) == 17, "a new section needs a strategy"

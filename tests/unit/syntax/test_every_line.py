@@ -69,6 +69,9 @@ APPROVED = {
     ("tunnel_interface", 'tunnel vxlan "sample"'): "as tunnel gre",
     ("mirror_profile", 'access-list "sample"'): "the list that the profile uses, as app-profile in a virtual server",
     ("virtual_server", 'app-profile "sample"'): "the article: the profile that the virtual server uses",
+    ("virtual_server", 'ssl-profile "sample"'): "as app-profile",
+    ("real_server", "enable"): "the vendor's word for a server that gets traffic; around it a word that does nothing",
+    ("real_server", "disable"): "as enable",
 }
 """Lines that mean one thing in a submode and another around it, and why that must be. Files close such blocks with `exit`."""
 

@@ -11,15 +11,19 @@ from hsadc.errors import BadValue, ConfigError, Conflict, DanglingReference, Inc
 from hsadc.model.access_list import AccessEntry, PortRange
 from hsadc.model.config import Config
 from hsadc.model.interface import PortMirror, TunnelBinding
-from hsadc.model.mirror_profile import MirrorTarget, RateLimit, Sampling
+from hsadc.model.mirror_profile import RateLimit, Sampling
 from hsadc.model.route import Route
 from hsadc.model.server_pool import PoolMember
+from hsadc.model.virtual_server import ServerMirror
 from hsadc.syntax.edit import Editor
 from hsadc.syntax.grammar import load_grammar
 from hsadc.syntax.load import LINE_LENGTH, MOST_MISTAKES, apply_line, load
 from hsadc.syntax.password import verify_password
 
 grammar = load_grammar()
+
+
+V = 'slb virtual-server "v"'
 
 
 def loaded(*lines, base=None):
@@ -151,10 +155,10 @@ def test_what_is_mirrored_to_an_interface_or_a_profile(typed):
     heads = ('slb virtual-server "v" type http id 1', "interface ethernet0/0")
     lines = ("mirror-traffic interface tunnel7", "mirror-traffic profile p access-list l direction forward")
     config = loaded(heads[0], lines[0], heads[1], lines[1])
-    assert config.virtual_server["v"].mirror_traffic == MirrorTarget("interface", "tunnel7")
+    assert config.virtual_server["v"].mirror_traffic == ServerMirror("interface", "tunnel7")
     assert config.ethernet["ethernet0/0"].mirror_traffic == PortMirror("profile", "p", "l", "forward")
     config = loaded(heads[0], "mirror-traffic profile interface", heads[1], "mirror-traffic interface t1", base=config)
-    assert config.virtual_server["v"].mirror_traffic == MirrorTarget("profile", "interface")
+    assert config.virtual_server["v"].mirror_traffic == ServerMirror("profile", "interface")
     assert config.ethernet["ethernet0/0"].mirror_traffic == PortMirror("interface", "tunnel1")
     config = loaded(heads[0], typed, heads[1], typed, base=config)
     assert (config.virtual_server["v"].mirror_traffic, config.ethernet["ethernet0/0"].mirror_traffic) == (None, None)
@@ -200,7 +204,7 @@ def test_every_mistake_is_found_and_says_where():
             7,
             1,
             ConfigError,
-            'slb virtual-server "v": there is no such object; to make one: slb virtual-server "v" type {http|tcp} id <1-65535>',
+            f"{V}: there is no such object; to make one: {V} type {{tcp|udp|http|https|ssl}} id <1-65535>",
         ),
     ]
 

@@ -52,9 +52,9 @@ grammar = load_grammar()
         (
             "virtual_server",
             "no mirror-traffic interface tunnel1",
-            Command("virtual_server_mirror_traffic", True, ("interface", "tunnel1")),
+            Command("virtual_server_mirror_traffic", True, ("interface", "tunnel1", None, None, None)),
         ),
-        ("server_pool", "real-server 中文 weight 7", Command("server_pool_members", False, ("中文", None, 7))),
+        ("server_pool", "real-server 中文 weight 7", Command("server_pool_members", False, ("中文", None, 7, None))),
     ],
 )
 def test_a_line_becomes_a_command(mode, line, command):

@@ -43,8 +43,8 @@ def test_lines_become_one_form(lines, form):
 def test_a_setting_of_the_grammar_is_described():
     text = FILE.read_text()
     assert "- `mtu <576-9216>` or `no mtu`: `mtu` Maximum transmission unit; `<576-9216>` Bytes of an IP packet." in text
-    assert "- `[no] real-server WORD [port <1-65535>] [weight <1-255>]`: " in text
-    assert "Default: `round-robin`." in text
+    assert "- `[no] real-server WORD [port <1-65535>] [weight <1-255>] [priority <1-100>]`: " in text
+    assert "Default: `weighted-round-robin`." in text
     assert "; `<0-63>` Code point (RFC 2474). Default: `0`." in text
     ends = "{A.B.C.D/M|X:X::X:X/M | any | host A.B.C.D|X:X::X:X} [eq <0-65535> | range <0-65535> <0-65535>]"
     assert f"- `[no] {{deny | permit}} {{<0-255> | icmp | ip | tcp | udp}} {ends} {ends}`: `deny` Leave flows" in text

@@ -1,0 +1,221 @@
+"""Flows of UDP that the kernel tracks (conntrack): listed by where the client sent them to, and forgotten.
+
+A message is a netlink header, `struct nfgenmsg` (family, version, resource: 4 bytes) and attributes; those of a flow are nested:
+
+    CTA_TUPLE_ORIG, _REPLY   { CTA_TUPLE_IP { source, destination }, CTA_TUPLE_PROTO { protocol, source port, destination port } }
+    CTA_COUNTERS_ORIG, _REPLY   { packets, bytes }, only while net.netfilter.nf_conntrack_acct is 1
+    CTA_TIMEOUT   seconds
+
+Numbers in attributes are big endian but for the flags of a filter. pyroute2's own socket is not used: it runs an event loop
+inside, and reads some thousand flows a second where a table may have hundreds of thousands.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import struct
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from itertools import islice
+from typing import Self
+
+from pyroute2.netlink import NETLINK_NETFILTER
+from pyroute2.netlink.exceptions import NetlinkError
+
+Address = IPv4Address | IPv6Address
+
+_HEADER = struct.Struct("=IHHII")
+_ATTRIBUTE = struct.Struct("=HH")
+_NFGENMSG = struct.Struct(">BBH")
+_GET, _DELETE = 0x101, 0x102
+_ERROR, _DONE = 2, 3
+_REQUEST, _ACK, _DUMP = 0x1, 0x4, 0x300
+_NESTED, _TYPE_MASK = 0x8000, 0x3FFF
+_ORIG, _REPLY, _TIMEOUT, _COUNTERS_ORIG, _COUNTERS_REPLY, _FILTER = 1, 2, 7, 9, 10, 25
+_IP, _PROTO = 1, 2
+_SOURCE, _DESTINATION = {4: 1, 6: 3}, {4: 2, 6: 4}
+_NUMBER, _SOURCE_PORT, _DESTINATION_PORT = 1, 2, 3
+_FILTER_ORIG = 1
+_BY_DESTINATION = {4: 1 << 1 | 1 << 3 | 1 << 5, 6: 1 << 3 | 1 << 5}
+"""Of a filter: the destination's address, the protocol and the destination's port must be those of the tuple. Not the address
+with IPv6: Linux compares it the wrong way round, and passes over those that are the same (ctnetlink_filter_match_tuple)."""
+_BUFFER_BYTES = 1 << 18
+_AT_ONCE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """A flow of UDP.
+
+    Attributes:
+        client: who sent the first packet.
+        client_port: from which port.
+        listener: where to, as the client sees it.
+        listener_port: the port there.
+        target: who answers; the listener itself when the packets are not handed on.
+        target_port: from which port.
+        expires_s: seconds until it is forgotten if no packet comes.
+        packets_in: from the client; None, as the other three, while the kernel does not count (nf_conntrack_acct).
+        bytes_in: from the client.
+        packets_out: to the client.
+        bytes_out: to the client.
+        key: what the kernel knows it by: the attribute for a request.
+    """
+
+    client: Address
+    client_port: int
+    listener: Address
+    listener_port: int
+    target: Address
+    target_port: int
+    expires_s: int
+    packets_in: int | None = None
+    bytes_in: int | None = None
+    packets_out: int | None = None
+    bytes_out: int | None = None
+    key: bytes = field(default=b"", repr=False, compare=False)
+
+
+class Conntrack:
+    """A socket in the network namespace that the making thread is in; one thread at a time may use it. Who makes it closes it."""
+
+    def __init__(self) -> None:
+        """Open it.
+
+        Raises:
+            OSError: there is no conntrack, or no file descriptor left.
+        """
+        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_NETFILTER)
+        self._sequence = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the descriptor back."""
+        self._socket.close()
+
+    def flows(self, listener: Address, port: int) -> Iterator[Flow]:
+        """The flows that clients began to an address and port. To be read to the end before the socket is used again.
+
+        Raises:
+            NetlinkError: the kernel refuses.
+            OSError: the socket failed.
+        """
+        wanted = _nest(_IP, _attribute(_DESTINATION[listener.version], listener.packed)) + _nest(
+            _PROTO, _attribute(_NUMBER, bytes([socket.IPPROTO_UDP])) + _attribute(_DESTINATION_PORT, port.to_bytes(2))
+        )
+        only = _nest(_FILTER, _attribute(_FILTER_ORIG, struct.pack("=I", _BY_DESTINATION[listener.version])))
+        self._socket.send(self._message(_GET, _DUMP, listener, _nest(_ORIG, wanted) + only))
+        for message in self._answers():
+            flow = decode(message)
+            if flow.listener == listener:
+                yield flow
+
+    def forget(self, flows: Iterable[Flow]) -> None:
+        """Forget flows: the next packet of each is the first one of a new flow. Those that are gone already do not matter.
+
+        Raises:
+            NetlinkError: the kernel refuses.
+            OSError: the socket failed.
+        """
+        remaining = iter(flows)
+        while batch := list(islice(remaining, _AT_ONCE)):
+            *most, last = batch
+            messages = [self._message(_DELETE, 0, flow.listener, flow.key) for flow in most]
+            self._socket.send(b"".join(messages) + self._message(_DELETE, _ACK, last.listener, last.key))
+            for _ in self._answers():
+                pass
+
+    def _message(self, kind: int, flags: int, address: Address, attributes: bytes) -> bytes:
+        self._sequence += 1
+        family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+        body = _NFGENMSG.pack(family, 0, 0) + attributes
+        return _HEADER.pack(_HEADER.size + len(body), kind, _REQUEST | flags, self._sequence, 0) + body
+
+    def _answers(self) -> Iterator[bytes]:
+        """The messages that answer the last request, from their nfgenmsg on."""
+        while True:
+            data = memoryview(self._socket.recv(_BUFFER_BYTES))
+            while data:
+                length, kind, _, sequence, _ = _HEADER.unpack_from(data)
+                body, data = data[_HEADER.size : length], data[(length + 3) & ~3 :]
+                if kind in (_ERROR, _DONE):
+                    _check(body)
+                    if sequence == self._sequence:
+                        return
+                elif sequence == self._sequence:
+                    yield bytes(body)
+
+
+def decode(message: bytes) -> Flow:
+    """A flow as the kernel describes it, from nfgenmsg on."""
+    attributes = _attributes(message[_NFGENMSG.size :])
+    client, client_port, listener, listener_port = _tuple(attributes[_ORIG])
+    target, target_port, _, _ = _tuple(attributes[_REPLY])
+    packets_in, bytes_in = _counters(attributes.get(_COUNTERS_ORIG))
+    packets_out, bytes_out = _counters(attributes.get(_COUNTERS_REPLY))
+    return Flow(
+        client,
+        client_port,
+        listener,
+        listener_port,
+        target,
+        target_port,
+        int.from_bytes(attributes.get(_TIMEOUT, b"")),
+        packets_in,
+        bytes_in,
+        packets_out,
+        bytes_out,
+        _nest(_ORIG, attributes[_ORIG]),
+    )
+
+
+def _tuple(data: bytes) -> tuple[Address, int, Address, int]:
+    """Source, its port, destination, its port."""
+    parts = _attributes(data)
+    addresses, protocol = _attributes(parts[_IP]), _attributes(parts[_PROTO])
+    version = 4 if _SOURCE[4] in addresses else 6
+    return (
+        ip_address(addresses[_SOURCE[version]]),
+        int.from_bytes(protocol[_SOURCE_PORT]),
+        ip_address(addresses[_DESTINATION[version]]),
+        int.from_bytes(protocol[_DESTINATION_PORT]),
+    )
+
+
+def _counters(data: bytes | None) -> tuple[int, int] | tuple[None, None]:
+    if data is None:
+        return None, None
+    counters = _attributes(data)
+    return int.from_bytes(counters[1]), int.from_bytes(counters[2])
+
+
+def _attributes(data: bytes) -> Mapping[int, bytes]:
+    found, offset = {}, 0
+    while offset + _ATTRIBUTE.size <= len(data):
+        length, kind = _ATTRIBUTE.unpack_from(data, offset)
+        found[kind & _TYPE_MASK] = data[offset + _ATTRIBUTE.size : offset + length]
+        offset += max((length + 3) & ~3, _ATTRIBUTE.size)
+    return found
+
+
+def _attribute(kind: int, value: bytes) -> bytes:
+    return _ATTRIBUTE.pack(_ATTRIBUTE.size + len(value), kind) + value + bytes(-len(value) % 4)
+
+
+def _nest(kind: int, value: bytes) -> bytes:
+    return _attribute(kind | _NESTED, value)
+
+
+def _check(body: memoryview) -> None:
+    """Of an acknowledgement or the end of a dump: 0, or a negative errno."""
+    code = -int.from_bytes(body[:4], "little" if struct.pack("=H", 1)[0] else "big", signed=True)
+    if code not in (0, errno.ENOENT):
+        raise NetlinkError(code, os.strerror(code))
