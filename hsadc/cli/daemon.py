@@ -65,8 +65,6 @@ def run_daemon(options: Options) -> None:
     # Many systems allow 1024 open files unless a program asks for more, and each session is one.
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    # This process and HAProxy hold private keys: neither leaves its memory on the disk when it crashes.
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
     async def foreground() -> None:
         stop = asyncio.Event()
@@ -87,6 +85,8 @@ async def serve(options: Options, stop: asyncio.Event, ready: Callable[[], None]
     """
     address = parse_ssh(options.ssh)
     RECENT.install()
+    # This process and HAProxy hold private keys: neither leaves its memory on the disk when it crashes.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with _only_one(options.state_dir):
         device = await asyncio.to_thread(_open_device, options)
         with _only_one_here(options):

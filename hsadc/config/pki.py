@@ -15,7 +15,7 @@ from cryptography import x509
 from hsadc.config.files import Files
 from hsadc.dataplane.pem import Key, Pem, certificate_pem, describe, load_key, read_pem, unusable
 from hsadc.dataplane.pkcs12 import read_pkcs12
-from hsadc.dataplane.pki import check_pair, read_file
+from hsadc.dataplane.pki import check_chain, check_pair, read_file
 from hsadc.errors import ConfigError, DanglingReference
 from hsadc.intent.material import Certificate
 from hsadc.model.config import Config
@@ -75,6 +75,7 @@ class Imports:
         described = describe(pem.certificates[0])
         if (why := unusable(described.key)) is not None:
             raise ConfigError(name, why)
+        check_chain(name, pem.certificates)
         key = _only_key(name, pem) if pem.keys else None
         if key is not None:
             check_pair(name, pem.certificates, name, key)
@@ -123,6 +124,7 @@ class Imports:
         """
         bundle = read_pkcs12(name, read_file(name, self._uploads.path(name))[1], passphrase)
         check_pair(name, bundle.chain, name, bundle.key)
+        check_chain(name, bundle.chain)
         described = describe(bundle.chain[0])
         names = f"{Path(name).stem}.crt", f"{Path(name).stem}.key"
         self._keep(names[1], (), bundle.key)

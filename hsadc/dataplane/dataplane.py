@@ -19,6 +19,8 @@ from hsadc.dataplane.datagram_watch import DatagramWatch
 from hsadc.dataplane.driver import Driver
 from hsadc.dataplane.forwarding import Forwarding
 from hsadc.dataplane.haproxy import HaproxyDriver
+from hsadc.dataplane.haproxy_log import LogReceiver
+from hsadc.dataplane.haproxy_sessions import ServerSession
 from hsadc.dataplane.haproxy_statistics import VirtualServerStatistics
 from hsadc.dataplane.haproxy_supervisor import HaproxyState, Supervisor
 from hsadc.dataplane.hop import HopDriver
@@ -82,6 +84,7 @@ class Dataplane:
         self._files = state_dir / "files"
         self._haproxy = HaproxyDriver(state_dir, self._prober)
         self._supervisor = Supervisor(self._haproxy)
+        self._server_log = LogReceiver(state_dir)
         self._intent = Intent()
         self._applied = False  # until then nobody knows what an earlier run left behind
 
@@ -114,6 +117,7 @@ class Dataplane:
         # First those that watch: a next hop may be found, and HAProxy may end, while the rest is still being made.
         with asking("start to watch"):
             self._mirror.start_watching()
+            self._server_log.start()
             self._supervisor.start()
             self._prober.start()
             self._datagram_watch.start()
@@ -143,6 +147,7 @@ class Dataplane:
             self._datagram_watch.stop()
             self._prober.stop()
             self._supervisor.stop()
+            self._server_log.stop()
             self._mirror.stop()
 
     def _reconcile(self, intent: Intent, kinds: Sequence[str] = _KINDS) -> Outcome:
@@ -260,6 +265,27 @@ class Dataplane:
         """The flows that virtual servers of type udp have now, read while they are asked for: there may be very many."""
         with asking("read the flows of virtual servers of type udp"):
             yield from self._datagrams.sessions()
+
+    def server_sessions(self, most: int, virtual_server: int | None = None) -> tuple[tuple[ServerSession, ...], int]:
+        """Connections and requests that go on through HAProxy.
+
+        Args:
+            most: as many are returned.
+            virtual_server: number of the one whose they are; None for all.
+
+        Returns:
+            Those, as HAProxy lists them, and how many there are.
+        """
+        return self._haproxy.sessions(most, virtual_server)
+
+    def server_log(self) -> Iterator[str]:
+        """What virtual servers with `log enable` have logged, from the last line backwards."""
+        return self._server_log.lines()
+
+    @property
+    def server_log_lost(self) -> int:
+        """Lines of that log which the disk did not take, since the daemon started."""
+        return self._server_log.lost
 
     def haproxy(self) -> HaproxyState:
         """How HAProxy is now."""

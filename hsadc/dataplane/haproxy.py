@@ -24,7 +24,8 @@ from hsadc.dataplane.haproxy_health import Health, Prober, paths_of
 from hsadc.dataplane.haproxy_master import Master
 from hsadc.dataplane.haproxy_process import Process
 from hsadc.dataplane.haproxy_runtime import changes, servers_of
-from hsadc.dataplane.haproxy_socket import ask
+from hsadc.dataplane.haproxy_sessions import ServerSession, detail_commands, parse_sessions, with_figures
+from hsadc.dataplane.haproxy_socket import ask, batches
 from hsadc.dataplane.haproxy_state import handed_over
 from hsadc.dataplane.haproxy_statistics import Statistics, Totals, VirtualServerStatistics, parse_statistics
 from hsadc.errors import ApplyError
@@ -174,6 +175,24 @@ class HaproxyDriver:
         """The counters of each virtual server, by its number; empty while HAProxy does not run."""
         with self.lock:
             return self._look().with_checks(self._health.words()).virtual_servers()
+
+    def sessions(self, most: int, virtual_server: int | None = None) -> tuple[tuple[ServerSession, ...], int]:
+        """Connections and requests of clients that go on.
+
+        Args:
+            most: as many are returned.
+            virtual_server: number of the one whose they are; None for all.
+
+        Returns:
+            Those, as HAProxy lists them, and how many there are.
+        """
+        with self.lock:
+            found = [
+                s for s in parse_sessions(self._ask("show sess")) if virtual_server is None or s.virtual_server == virtual_server
+            ]
+            chosen = found[:most]
+            details = "".join(self._ask(line) for line in batches(detail_commands(chosen)))
+            return tuple(with_figures(chosen, details)), len(found)
 
     def clear_statistics(self) -> None:
         """Set all counters to zero; nothing to do while HAProxy does not run.

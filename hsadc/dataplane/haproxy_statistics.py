@@ -109,7 +109,7 @@ class ServerStatistics:
     """A real server as it serves for one virtual server.
 
     Attributes:
-        backend: HAProxy's name of the tier that it is in.
+        backend: HAProxy's name of the tier that it is in; empty where HAProxy has no part in it.
         tier: the tier's number.
         server_pool: whose member it is.
         real_server: its name.

@@ -32,7 +32,7 @@ class ServerHealth:
         state: `up`, `down` or `disabled`.
         checked: False when nobody looks whether it works.
         changing: how many checks of those that it takes have spoken for the other state, such as `1/3`; None when none has.
-        since_s: seconds since the state began.
+        since_s: seconds since the state began; None when that is not known.
         check: the last check's result in words; None when there was none.
         check_ms: how long it took.
         weight: share of the traffic; 0 for one that gets nothing new.
@@ -41,7 +41,7 @@ class ServerHealth:
     state: str
     checked: bool
     changing: str | None
-    since_s: int
+    since_s: int | None
     check: str | None
     check_ms: int | None
     weight: int

@@ -17,7 +17,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
-from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hashes import MD5, SHA1, SHA256
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -253,6 +253,20 @@ def unusable(kind: str) -> str | None:
     if size in _CURVES.values() or family in ("Ed25519", "Ed448"):
         return None
     return f"no TLS is spoken with a key of kind {kind}, use RSA {RSA_BITS} or EC P-256"
+
+
+def refused_in_tls(certificate: x509.Certificate) -> str | None:
+    """Why OpenSSL sends no such certificate, be it a server's or that of an issuer (SSL_CTX_set_security_level(3), level 2).
+
+    None when it does.
+    """
+    kind = kind_of(certificate.public_key())
+    if kind.startswith("RSA") and (why := unusable(kind)) is not None:
+        return why
+    signed = certificate.signature_hash_algorithm
+    if isinstance(signed, SHA1 | MD5) and certificate.issuer != certificate.subject:  # one's own signature proves nothing anyway
+        return f"it is signed with {signed.name.upper()}, which is broken"
+    return None
 
 
 def _framed(label: str, body: bytes) -> bytes:

@@ -15,7 +15,18 @@ from pathlib import Path
 
 from cryptography import x509
 
-from hsadc.dataplane.pem import SIZE_LIMIT_BYTES, Key, Pem, certificate_pem, describe, load_key, public_bytes, read_pem, unusable
+from hsadc.dataplane.pem import (
+    SIZE_LIMIT_BYTES,
+    Key,
+    Pem,
+    certificate_pem,
+    describe,
+    load_key,
+    public_bytes,
+    read_pem,
+    refused_in_tls,
+    unusable,
+)
 from hsadc.errors import ConfigError
 from hsadc.intent.material import Material
 from hsadc.model.trust_domain import TrustDomain
@@ -98,7 +109,7 @@ class PkiReader:
             stamp, data = read_file(name, self._path(name))
         except ConfigError as e:
             return None, _Content(name, error=e)
-        settled = time.time_ns() - max(stamp[:2]) > _SETTLED_NS
+        settled = time.time_ns() - stamp[1] > _SETTLED_NS  # each write sets it, and nobody can set it to another time
         return stamp if settled else None, _parse(name, data, stamp[-1])
 
 
@@ -197,7 +208,19 @@ def _identity(certificate: _Content | None, key: _Content | None) -> bytes:
         hint = "" if key is not None else ", and the trust-domain has no `key file`"
         raise ConfigError(found.name, f"there is no private key in it{hint}")
     check_pair(certificate.name, chain, found.name, found.key)
+    check_chain(certificate.name, chain)
     return b"".join((*map(certificate_pem, chain), found.key.pem))
+
+
+def check_chain(name: str, chain: tuple[x509.Certificate, ...]) -> None:
+    """Refuse certificates that TLS does not take: HAProxy would not start with them.
+
+    Raises:
+        ConfigError: names the file and the certificate.
+    """
+    for number, certificate in enumerate(chain, start=1):
+        if (why := refused_in_tls(certificate)) is not None:
+            raise ConfigError(name, f"its certificate number {number} cannot be used: {why}")
 
 
 def check_pair(certificate: str, chain: tuple[x509.Certificate, ...], name: str, key: Key) -> None:

@@ -116,7 +116,7 @@ def test_a_dead_server_gets_no_traffic_after_a_crash(lab: tuple[Site, HaproxyDri
     driver.observe({})
     os.kill(here.masters[0], signal.SIGKILL)
     until(lambda: not here.processes())
-    driver.restart()
+    until(driver.restart)
     assert states(here) == {"a": "UP", "b": "DOWN"}
 
 
@@ -135,7 +135,10 @@ def test_what_the_text_says_is_not_overruled(lab: tuple[Site, HaproxyDriver]) ->
         last, services=last.services.replace(f"server b {DEAD}:{here.real.port}", f"server b {here.real.ip}:{here.real.port}")
     )
     driver.change(changed, last)
-    assert stand(here) == {"a": ("UP", 10, 0), "b": ("UP", 10, 0)}
+    assert {name: (status[:2], *rest) for name, (status, *rest) in stand(here).items()} == {
+        "a": ("UP", 10, 0),
+        "b": ("UP", 10, 0),
+    }
     assert answers(here) == {"ok": 20}
     assert driver.statistics()[1].servers[1].counters.sessions_total > 0
     assert driver.work.reloads == 1
@@ -191,7 +194,7 @@ def test_probes_decide(lab: tuple[Site, HaproxyDriver], prober: Prober) -> None:
     until(lambda: not here.processes())
     prober.works[UDP] = False
     prober.listener(UDP)  # nobody is there to be told
-    driver.restart()
+    until(driver.restart)
     assert states(here) == dead | {"c": "DOWN"}
     prober.works = {ICMP: True, UDP: True}
     prober.listener(ICMP)

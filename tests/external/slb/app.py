@@ -5,6 +5,7 @@
                             /sum             SHA-256 of the request's body
                             /slow/S          an answer after S seconds
                             /turns/N         status 500 every N-th time
+                            /mode/N          from now on every answer has status N, without a body of its own (200: as ever)
                             /pause/S         the first half of the answer's body, the rest after S seconds
                             /status/N        that status
                             /abort/N         N bytes of a body that was to be longer, then a reset
@@ -36,7 +37,7 @@ class Http:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._turn = 0
+        self._turn, self._mode = 0, 200
 
     async def connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer requests until the client has no more."""
@@ -69,8 +70,10 @@ class Http:
 
     async def _answer(self, writer: asyncio.StreamWriter, head: bytes, kind: str, value: str, digest: str) -> None:
         peer = writer.get_extra_info("peername")
-        status, body = 200, b"ok\n"
-        match kind:
+        status, body = self._mode, b"ok\n"
+        match kind if self._mode == 200 or kind == "mode" else "":
+            case "mode":
+                status = self._mode = int(value)
             case "head":
                 body = head
             case "peer":

@@ -14,7 +14,7 @@ from tests.external.slb.network import Network
 from tests.external.slb.streams import Copies, Packet, copies, packets
 
 _numbers = itertools.count()
-_QUIET_S = 0.3
+_QUIET_S, _PATIENCE_S = 0.3, 4.0
 
 
 class Capture:
@@ -24,7 +24,7 @@ class Capture:
         frames: Ethernet frames, in the order of arrival; none was lost by the capture.
     """
 
-    def __init__(self, network: Network, node: str, expression: str = "", *, device: str = "eth0") -> None:
+    def __init__(self, network: Network, node: str, expression: str = "", *, device: str = "eth0", longest: int = 65600) -> None:
         """It begins when the block is entered.
 
         Args:
@@ -32,23 +32,11 @@ class Capture:
             node: on which node.
             expression: what is captured, in the language of pcap-filter(7).
             device: the node's device.
+            longest: no frame has more bytes; the less, the more of them wait their turn without loss.
         """
         self._file = Path(f"/tmp/{network.prefix}-{next(_numbers)}.pcap")
-        command = [
-            "tcpdump",
-            "-i",
-            device,
-            "-n",
-            "-U",
-            "-Z",
-            "root",
-            "-B",
-            "65536",
-            "--immediate-mode",
-            "-w",
-            self._file,
-            expression,
-        ]
+        command = ["tcpdump", "-i", device, "-n", "-U", "-Z", "root", "-B", "131072", "--immediate-mode"]
+        command += ["-s", str(longest), "-w", str(self._file), expression]
         self._command = network.command(node, *command)
         self.frames: list[bytes] = []
 
@@ -72,9 +60,10 @@ class Capture:
             self._file.unlink(missing_ok=True)
 
     def _settle(self) -> None:
-        """Wait until nothing arrives any more."""
-        size, since = -1, time.monotonic()
-        while time.monotonic() - since < _QUIET_S:
+        """Wait until nothing arrives any more, but not for ever."""
+        size = -1
+        begin = since = time.monotonic()
+        while time.monotonic() - since < _QUIET_S and time.monotonic() - begin < _PATIENCE_S:
             if (now := self._file.stat().st_size) != size:
                 size, since = now, time.monotonic()
             time.sleep(0.05)
@@ -92,4 +81,4 @@ class Capture:
 
 def at_analyzer(network: Network) -> Capture:
     """All GRE packets that reach the analyzer."""
-    return Capture(network, "analyzer", "ip proto 47 or ip6 proto 47")
+    return Capture(network, "analyzer", "ip proto 47 or ip6 proto 47", longest=2048)

@@ -170,7 +170,8 @@ class Load:
         self._client, self._peer, self._tls, self._path, self._name = client, (address, port), tls, path, name
         self.results: Counter[str] = Counter()
         self.servers: Counter[str] = Counter()
-        self.slowest_s = 0.0
+        self.slowest_s = self.longest_gap_s = 0.0
+        self._answered_at = 0.0
         self._pause_s = pause_s
         self._stop, self._lock = threading.Event(), threading.Lock()
         self._threads = [threading.Thread(target=self._work) for _ in range(threads)]
@@ -184,6 +185,14 @@ class Load:
         self._stop.set()
         for thread in self._threads:
             thread.join()
+
+    def __str__(self) -> str:
+        """For the record: how many requests failed, how long the slowest took, and for how long nobody had an answer."""
+        failed = ", ".join(f"{n} x {what}" for what, n in self.failed.items()) or "none"
+        return (
+            f"{self.results.total()} requests, failed: {failed}; slowest {self.slowest_s:.2f} s, "
+            f"without any answer for {self.longest_gap_s:.2f} s"
+        )
 
     @property
     def answered(self) -> int:
@@ -234,6 +243,10 @@ class Load:
         with self._lock:
             self.results[what] += 1
             self.slowest_s = max(self.slowest_s, seconds)
+            if what == "200":
+                now = time.monotonic()
+                self.longest_gap_s = max(self.longest_gap_s, now - (self._answered_at or now))
+                self._answered_at = now
             if server is not None:
                 self.servers[server] += 1
 

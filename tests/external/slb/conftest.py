@@ -54,6 +54,22 @@ class Site:
         return at_analyzer(self.network)
 
 
+_FIGURES: list[str] = []
+
+
+@pytest.fixture
+def figure() -> Callable[[str], None]:
+    """Takes a line of what clients saw, which is printed when all tests have run."""
+    return _FIGURES.append
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if _FIGURES:
+        terminalreporter.section("what clients saw")
+        for line in _FIGURES:
+            terminalreporter.line(line)
+
+
 @pytest.fixture(scope="session")
 def certificates() -> Certificates:
     return make_certificates()

@@ -98,8 +98,9 @@ class Device:
         return self._replace(BASE + text, expected=True)
 
     def refuses(self, text: str) -> str:
-        """Why this cannot be put in force: a line."""
-        (line,) = self._replace(BASE + text, expected=False)
+        """Why this cannot be put in force: one line, after which may stand that nothing was changed."""
+        line, *more = self._replace(BASE + text, expected=False)
+        assert len(more) <= 1, more
         return line
 
     def configure_lines(self, *lines: str) -> list[str]:

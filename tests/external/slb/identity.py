@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from pathlib import Path
 
 from tests.external.slb.network import address
@@ -27,8 +28,9 @@ class Identities:
         self.employee = self.people.issue("employee")
 
     def file(self, name: str, text: str) -> Path:
-        """A file that root alone can read."""
-        path = self._folder / name
+        """A file that root alone can read; its name tells its content, so that another content is another configuration."""
+        stem, _, suffix = name.rpartition(".")
+        path = self._folder / f"{stem}-{sha256(text.encode()).hexdigest()[:8]}.{suffix}"
         path.write_text(text)
         path.chmod(0o600)
         return path

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface
@@ -15,6 +15,9 @@ from hsadc.config.commit import MakeChange
 from hsadc.config.lock import Author
 from hsadc.dataplane.ability import YES, Abilities
 from hsadc.dataplane.capture import Packet
+from hsadc.dataplane.conntrack import Flow
+from hsadc.dataplane.datagram_statistics import DatagramSession, DatagramStatistics, statistics_of
+from hsadc.dataplane.haproxy_sessions import ServerSession
 from hsadc.dataplane.haproxy_statistics import Counters, ServerStatistics, VirtualServerStatistics
 from hsadc.dataplane.haproxy_supervisor import HaproxyState
 from hsadc.dataplane.haproxy_words import ServerHealth
@@ -22,12 +25,14 @@ from hsadc.dataplane.mirror_counters import DestinationCounters, MirrorCounters,
 from hsadc.dataplane.neighbour import Neighbour
 from hsadc.dataplane.netlink import Address, Link, Route
 from hsadc.dataplane.pki import PkiReader
+from hsadc.dataplane.prober import ProbeState
 from hsadc.dataplane.reconcile import Outcome, reconcile
 from hsadc.dataplane.tunnel import TunnelState
 from hsadc.dataplane.tunnel_history import Past, Trouble
 from hsadc.errors import ConfigError
 from hsadc.intent.compile import Intent
 from hsadc.intent.inventory import Device, Inventory
+from hsadc.intent.probe import Probe
 from hsadc.model.config import Config
 from hsadc.syntax.edit import Editor
 from hsadc.syntax.grammar import load_grammar
@@ -245,8 +250,33 @@ class MemoryDataplane:
     def virtual_servers(self) -> dict[int, VirtualServerStatistics]:
         return {r.id: VirtualServerStatistics(r.id, COUNTED, None, COUNTED, (REAL,)) for r in self._intent.rules}
 
+    def datagrams(self) -> dict[int, DatagramStatistics]:
+        return {d.id: statistics_of(d, {}, (), self._probed) for d in self._intent.datagrams}
+
+    def _probed(self, probe: Probe) -> ProbeState:
+        return ProbeState(probe.type != "icmp", f"{probe} is so", NOON, NOON)
+
+    def datagram_sessions(self) -> Iterator[DatagramSession]:
+        for d in self._intent.datagrams:
+            flow = Flow(IPv4Address("192.0.2.9"), 4000, d.address, d.port, d.tiers[0].targets[0].address, 53, 30, 1, 80, 1, 300)
+            yield DatagramSession(d.id, d.tiers[0].targets[0].real_server, flow)
+
+    def server_sessions(self, most: int, virtual_server: int | None = None) -> tuple[tuple[ServerSession, ...], int]:
+        found = [ServerSession("0x1", r.id, "192.0.2.9:4000", "p", "r", NOON, 100, 2000) for r in self._intent.rules]
+        chosen = [s for s in found if virtual_server in (None, s.virtual_server)]
+        return tuple(chosen[:most]), len(chosen)
+
+    logged = (
+        '192.0.2.9:40312 [26/Nov/2026:05:07:11.203] "网站" "p"/"r" 0/0/1/12/13 200 1234 - - ---- 2/2/0/0/0 0/0 "GET / HTTP/1.1"',
+        '192.0.2.9:40313 [26/Nov/2026:05:07:12.203] "off" "p"/"r" 1/2/3 77 cD 2/2/0/0/0 0/0',
+    )
+    server_log_lost = 5
+
+    def server_log(self) -> Iterator[str]:
+        return reversed(self.logged)
+
     def haproxy(self) -> HaproxyState:
-        return HaproxyState(7, None, "2.8.25", 2, "exit status 139")
+        return HaproxyState(7, None, "2.8.25", 2, "exit status 139", 3, 17)
 
 
 class MemoryAlarm:
@@ -436,6 +466,15 @@ slb virtual-server "third" type tcp id 4
 exit
 """
 """More of the mirror, on top of FULL, on a machine with three ports."""
+
+WATCHED = """
+slb monitor "alive" type http
+exit
+slb server-pool "p"
+  monitor "alive"
+exit
+"""
+"""More of server load balancing, on top of FULL."""
 
 PORTS = (Device("eth0"), Device("eth1"), Device("eth2"))
 

@@ -67,6 +67,7 @@ def test_a_commit_puts_in_force(device, plane):
         "hops": 0,
         "transparents": 0,
         "taps": 2,
+        "datagrams": 0,
         "haproxy": 1,
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import time
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from tests import pki
 CA = pki.authority()
 INTERMEDIATE = CA.issue("Intermediate", authority=True)
 WEB = INTERMEDIATE.issue("www.example.com")
+RSA_AUTHORITY = pki.authority("RSA", kind="rsa")
 OTHER = INTERMEDIATE.issue("other.example.com", kind="rsa")
 PAIR = {"certificate": "web.crt", "key": "web.key"}
 
@@ -50,6 +52,17 @@ class Folder:
         material = self.material(**files)
         assert material.problem is None or "\n" not in material.problem
         return material.problem
+
+
+def sign(folder: Path, authority: pki.Pair, digest: str, name: str) -> str:
+    """A certificate that OpenSSL signs with this digest."""
+    for file, text in (("ca", authority.pem), ("cakey", authority.key_pem), ("key", WEB.key_pem)):
+        (folder / file).write_text(text)
+    request = subprocess.run(
+        ["openssl", "req", "-new", "-key", "key", "-subj", f"/CN={name}"], cwd=folder, capture_output=True, check=True
+    ).stdout
+    command = ["openssl", "x509", "-req", "-CA", "ca", "-CAkey", "cakey", "-set_serial", "5", "-days", "9", f"-{digest}"]
+    return subprocess.run(command, input=request, cwd=folder, capture_output=True, check=True).stdout.decode()
 
 
 @pytest.fixture
@@ -165,6 +178,22 @@ class TestWrong:
     def test_a_certificate_may_be_read_by_all(self, folder):
         folder.write("web.crt", WEB.chain, 0o644)
         assert folder.problem(**PAIR) is None
+
+    @pytest.mark.parametrize("digest", ["sha1", "md5"])
+    def test_a_broken_digest(self, folder, digest):
+        """Made by OpenSSL, as cryptography refuses to."""
+        weak, between = (sign(folder.path, RSA_AUTHORITY, digest, subject) for subject in ("leaf", "between"))
+        why = f"cannot be used: it is signed with {digest.upper()}, which is broken"
+        folder.write("web.crt", weak)
+        assert folder.problem(**PAIR) == f"web.crt: its certificate number 1 {why}"
+        folder.write("web.crt", WEB.pem + between)
+        assert folder.problem(**PAIR) == f"web.crt: its certificate number 2 {why}"
+        assert folder.problem(ca_certificate="web.crt") is None
+
+    def test_an_issuer_with_a_short_key(self, folder):
+        folder.write("web.crt", WEB.pem + CA.issue("short", authority=True, kind="rsa1024").pem)
+        why = "web.crt: its certificate number 2 cannot be used: its key has 1024 bits, RSA needs 2048 at least"
+        assert folder.problem(**PAIR) == why
 
     def test_a_pipe_without_a_writer_does_not_hold_it_up(self, folder, tmp_path):
         os.mkfifo(tmp_path / "pipe")
