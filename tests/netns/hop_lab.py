@@ -153,9 +153,12 @@ class HopNet(Net):
 
     Attributes:
         folder: for files.
+        peers: the addresses that connections to real servers came from, where a test keeps them here.
         hop: the driver.
         intent: what it is to make.
     """
+
+    peers: list[str]
 
     def __enter__(self) -> HopNet:
         self._stack = contextlib.ExitStack()
@@ -311,6 +314,7 @@ def body(size: int) -> bytes:
 
 def make_certificate(folder: Path) -> None:
     """A certificate that nobody trusts, with its key, as HAProxy reads them."""
+    folder.mkdir(exist_ok=True)
     target = folder / "certificate.pem"
     if not target.exists():
         key, certificate = folder / "key.pem", folder / "public.pem"
@@ -319,6 +323,7 @@ def make_certificate(folder: Path) -> None:
             f" -keyout {key} -out {certificate}"
         )
         target.write_bytes(certificate.read_bytes() + key.read_bytes())
+        target.chmod(0o600)
 
 
 class Recorder:
@@ -337,8 +342,16 @@ class Recorder:
 
     def request(self, head: str, content: bytes = b"") -> bytes:
         """One request, `GET /5` or the like; the body of its answer."""
+        self.begin(head, content)
+        return self.end()
+
+    def begin(self, head: str, content: bytes = b"") -> None:
+        """Send a request."""
         lines = f"{head} HTTP/1.1\r\nHost: hop\r\nContent-Length: {len(content)}\r\n\r\n"
         self._send(lines.encode() + content)
+
+    def end(self) -> bytes:
+        """Receive the answer; its body."""
         answer = bytearray()
         while b"\r\n\r\n" not in answer:
             answer += self._receive()
