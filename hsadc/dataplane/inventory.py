@@ -8,6 +8,7 @@ from ipaddress import IPv4Interface, IPv6Interface
 from hsadc.dataplane.hop import hop_namespace
 from hsadc.dataplane.netlink import Address, Link, Netlink
 from hsadc.dataplane.originals import Originals, Setting
+from hsadc.dataplane.transparent import transparent_families
 from hsadc.intent.hop import DEVICE
 from hsadc.intent.inventory import Device, Inventory
 
@@ -46,6 +47,7 @@ def observe_inventory(netlink: Netlink, originals: Originals) -> Inventory:
         ),
         hop_namespace=hop_namespace(),
         hop_present=any(link.name == DEVICE for link in present),
+        transparent=transparent_families(netlink),
     )
 
 

@@ -88,7 +88,7 @@ class Policy(RtnetlinkSocket):
 
     def rules(self) -> frozenset[Rule]:
         """Our rules."""
-        return frozenset(rule for family in families() for rule in self._rules(family))
+        return frozenset(our_rules(self))
 
     def add_rule(self, rule: Rule) -> None:
         """Make it; right also when it is there."""
@@ -121,13 +121,6 @@ class Policy(RtnetlinkSocket):
         except NetlinkError as e:
             if e.code != errno.ESRCH:
                 raise
-
-    def _rules(self, family: int) -> Iterator[Rule]:
-        for message in self.dump(RTM_GETRULE, family=_FAMILIES[family]):
-            if message.get_attr("FRA_PROTOCOL") == PROTOCOL:
-                names = message.get_attr("FRA_IIFNAME"), message.get_attr("FRA_OIFNAME")
-                priority, table = message.get_attr("FRA_PRIORITY") or 0, message.get_attr("FRA_TABLE")
-                yield Rule(family, priority, table, *names, message.get_attr("FRA_FWMARK"))
 
     def _default_routes(self, family: int, table: int) -> Iterator[DefaultRoute]:
         try:
@@ -165,6 +158,20 @@ class Policy(RtnetlinkSocket):
             scope=_SCOPE_HOST if local else _SCOPE_UNIVERSE,
             flags=0 if local else _ONLINK,
         )
+
+
+def our_rules(netlink: RtnetlinkSocket) -> Iterator[Rule]:
+    """Our rules in the socket's namespace.
+
+    Raises:
+        NetlinkError, OSError: as the socket has it.
+    """
+    for message in (m for family in families() for m in netlink.dump(RTM_GETRULE, family=_FAMILIES[family])):
+        if message.get_attr("FRA_PROTOCOL") == PROTOCOL:
+            family = next(version for version, number in _FAMILIES.items() if number == message["family"])
+            devices = message.get_attr("FRA_IIFNAME"), message.get_attr("FRA_OIFNAME")
+            priority, table = message.get_attr("FRA_PRIORITY") or 0, message.get_attr("FRA_TABLE")
+            yield Rule(family, priority, table, *devices, message.get_attr("FRA_FWMARK"))
 
 
 def families() -> tuple[int, ...]:

@@ -6,13 +6,18 @@ from collections.abc import Hashable, Mapping, Sequence, Set
 
 from hsadc.dataplane.fixed_table import Chain, FixedTable
 from hsadc.dataplane.netlink import Netlink
-from hsadc.dataplane.policy import MARK_PRIORITY, MARK_TABLE, TRANSPARENT_MARK, DefaultRoute, Policy, Rule
+from hsadc.dataplane.policy import MARK_PRIORITY, MARK_TABLE, TRANSPARENT_MARK, DefaultRoute, Policy, Rule, our_rules
 from hsadc.intent.hop import DEVICE
 from hsadc.intent.transparent import TransparentIntent
 
 _NAME = "hsadc_transparent"
 _NEEDS = "what finds the sockets that packets are for (CONFIG_NFT_SOCKET)"
 _FAMILIES = {4: "ipv4", 6: "ipv6"}
+
+
+def transparent_families(netlink: Netlink) -> tuple[int, ...]:
+    """The families of which there are such connections, in the socket's network namespace."""
+    return tuple(sorted(rule.family for rule in our_rules(netlink) if rule.table == MARK_TABLE))
 
 
 class TransparentDriver:

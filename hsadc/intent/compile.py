@@ -95,7 +95,7 @@ def compile_config(config: Config, inventory: Inventory) -> Compiled:
         rules=mirror.rules,
         port_mirrors=mirror.port_mirrors,
         hops=hops,
-        transparents=compile_transparent(served),
+        transparents=compile_transparent(served, inventory),
         taps=taps,
         datagrams=compile_datagrams(config, served),
         haproxy=compile_services(config, inventory, served, mss, mirror.rules),

@@ -44,6 +44,7 @@ class Inventory:
         pages: the configured HTML files, by name; a file that cannot be read is missing.
         hop_namespace: name of the network namespace that the hop leads to, there or not.
         hop_present: whether the hop is there.
+        transparent: the families (4, 6) of which connections from clients' addresses are taken as this device's own.
         now: the time, UTC.
     """
 
@@ -52,6 +53,7 @@ class Inventory:
     pages: Mapping[str, str] = field(default_factory=dict)
     hop_namespace: str = "hsadc-hop"
     hop_present: bool = False
+    transparent: tuple[int, ...] = ()
     now: datetime = datetime(1970, 1, 1, tzinfo=UTC)
 
     def find(self, interface: str, device: str | None) -> Device | None:

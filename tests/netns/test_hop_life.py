@@ -119,6 +119,18 @@ def test_a_mirror_that_is_switched_on_and_off_disturbs_no_connection(net: HopNet
     assert DEVICE not in command("ip link")
 
 
+def test_connections_from_clients_addresses_go_on_when_new_ones_leave_from_ours(net: HopNet, adc: Adc) -> None:
+    adc.become(FOUR, MIRRORED)
+    net.peers.clear()
+    with Recorder(net.connect(SERVER, PORT)) as before:
+        before.begin("GET /20000000")
+        until(lambda: net.peers)
+        adc.become(FOUR, MIRRORED, "; auto-snat")
+        assert get(net, SERVER, 1000)
+        assert before.end() == body(20000000)
+    assert net.peers == [CLIENT, "10.2.0.2"]
+
+
 def test_a_restarted_process_finds_it_as_it_was(net: HopNet, adc: Adc) -> None:
     words = FOUR, MIRRORED
     adc.become(*words)

@@ -10,7 +10,7 @@ import pytest
 
 from hsadc.dataplane.netlink import Netlink
 from hsadc.dataplane.reconcile import Outcome, reconcile
-from hsadc.dataplane.transparent import TransparentDriver
+from hsadc.dataplane.transparent import TransparentDriver, transparent_families
 from hsadc.errors import Unsupported
 from hsadc.intent.transparent import TransparentIntent
 from tests.netns.conftest import Net
@@ -107,12 +107,14 @@ def test_it_is_made_changed_found_again_and_removed_without_a_trace(driver):
     assert reconcile([(driver, [])]) == Outcome()
     assert reconcile([(driver, [FOUR])]) == Outcome(created=1)
     one = state()
+    assert transparent_families(driver._netlink) == (4,)
     assert reconcile([(driver, [BOTH])]) == Outcome(changed=1)
     assert reconcile([(driver, [BOTH])]) == Outcome()
     assert reconcile([(driver, [FOUR])]) == Outcome(changed=1)
     assert state() == one
     assert reconcile([(driver, [])]) == Outcome(deleted=1)
     assert state() == before
+    assert transparent_families(driver._netlink) == ()
 
 
 @pytest.mark.parametrize(

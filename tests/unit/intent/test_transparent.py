@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hsadc.intent.compile import compile_config
+from hsadc.intent.inventory import Inventory
 from hsadc.intent.transparent import TransparentIntent, compile_transparent
 from hsadc.model.virtual_server import Listener, VirtualServer
 from tests.unit.intent.words import MACHINE, config
@@ -16,22 +17,34 @@ def server(kind: str = "http", ip: Listener | None = FOUR, auto_snat: bool = Fal
     return VirtualServer("v", kind, ip=ip, auto_snat=auto_snat)
 
 
+def made(servers: list[VirtualServer], *there: int) -> tuple[TransparentIntent, ...]:
+    """What they come to on a machine where some are there already."""
+    return compile_transparent(servers, Inventory(transparent=there))
+
+
 @pytest.mark.parametrize("kind", ["tcp", "http", "https", "ssl"])
 def test_those_without_auto_snat_need_them(kind):
-    assert compile_transparent([server(kind)]) == (TransparentIntent((4,)),)
-    assert compile_transparent([server(kind, auto_snat=True)]) == ()
+    assert made([server(kind)]) == (TransparentIntent((4,)),)
+    assert made([server(kind, auto_snat=True)]) == ()
 
 
 def test_those_that_haproxy_does_not_serve_need_none():
-    assert compile_transparent([server("udp"), server(ip=None)]) == ()
+    assert made([server("udp"), server(ip=None)]) == ()
 
 
 def test_by_the_families_of_their_addresses():
-    assert compile_transparent([server(ip=SIX)]) == (TransparentIntent((6,)),)
-    both = compile_transparent([server(ip=SIX), server(), server(ip=SIX)])
+    assert made([server(ip=SIX)]) == (TransparentIntent((6,)),)
+    both = made([server(ip=SIX), server(), server(ip=SIX)])
     assert both == (TransparentIntent((4, 6)),)
     assert str(both[0]) == "IPv4 and IPv6"
     assert both[0].key == TransparentIntent((4,)).key
+
+
+def test_they_stay_while_old_connections_may_need_them():
+    assert made([server(auto_snat=True)], 6) == (TransparentIntent((6,)),)
+    assert made([server()], 6) == (TransparentIntent((4, 6)),)
+    assert made([server("udp")], 4, 6) == ()
+    assert made([], 4, 6) == ()
 
 
 def test_they_are_in_the_intent():
