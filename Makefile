@@ -75,7 +75,7 @@ $(VENV)/test: $(VENV)/bin/python $(SOURCES)
 	@touch $@ $(VENV)/demo
 
 $(VENV)/bench: $(VENV)/bin/python $(SOURCES)
-	@$(call debian,frr iproute2 nftables openssh-client openssh-server openvswitch-switch tcpreplay wireshark-common)
+	@$(call debian,frr iproute2 nftables nginx openssh-client openssh-server openvswitch-switch sslsplit tcpreplay wireshark-common wrk)
 	@echo "==> hsadc and those that it is measured against; the BPF programs are compiled on the way, which takes a minute"
 	@$(BIN)/pip install --quiet --editable '.[bench]'
 	@touch $@ $(VENV)/demo

@@ -24,7 +24,7 @@ NOBODY = 65534
 
 _PEERS_SOCKET = "peers.sock"
 _MAX_FILES = 200_000  # with 64 KB buffers the memory is gone long before
-_OWN_FILES = 256  # threads' pollers, sockets, log, checks; two more for each bind, which is there twice during a reload
+_OWN_FILES = 256  # pollers of threads, sockets, log
 _RING_BYTES = 16 << 20
 _LONGEST_LINE = 8192
 _SERVICES = "\n# services\n"
@@ -119,7 +119,8 @@ class Machine:
 
         A client whose clear text crosses the hop has two: that of the TLS leg, and that of the clear one.
         """
-        own = _OWN_FILES + 2 * services.count("\n  bind ")
+        # A bind is there twice during a reload; HAProxy reserves one for the check of each server.
+        own = _OWN_FILES + 2 * services.count("\n  bind ") + services.count(" check inter ")
         return max((min(self.max_files, _MAX_FILES) - own) // 2, 2)
 
 

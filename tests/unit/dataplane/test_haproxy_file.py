@@ -98,3 +98,8 @@ def test_connections_fit_the_limit_of_open_files(max_files: int, connections: in
     text = write_file(SERVICES, machine).text
     assert f"  maxconn {connections}\n" in text.partition("defaults")[0]
     assert f"  maxconn {connections // 2}\n" in text.partition("defaults tls")[2]
+
+
+def test_checks_of_servers_have_files_of_their_own() -> None:
+    checked = "  server a 192.0.2.1:80 check inter 5s rise 2 fall 3 weight 1\n" * 500
+    assert MACHINE.max_connections(SERVICES) - MACHINE.max_connections(SERVICES + checked) == 250
