@@ -23,6 +23,7 @@ _SOCKET = "master.sock"
 _PID = "haproxy.pid"
 _START_S = 15.0
 _LOOK_S = 0.01
+_ANSWER_S = 5.0  # a master that is asked for a worker which is just ending may never answer
 _STOP_S = ((signal.SIGUSR1, 3.0), (signal.SIGTERM, 2.0), (signal.SIGKILL, 5.0))
 """How it is stopped: connections may finish; they are closed; it is killed. Each with the seconds it has for it."""
 
@@ -83,7 +84,7 @@ class Master:
     def worker(self) -> Worker | None:
         """The newest worker, as it tells of itself (`show info`); None while none answers."""
         try:
-            answer = ask(self._directory / _SOCKET, "@1 show info")
+            answer = ask(self._directory / _SOCKET, "@1 show info", _ANSWER_S)
         except OSError:
             return None
         told = dict(line.split(": ", 1) for line in answer.splitlines() if ": " in line)
