@@ -17,7 +17,6 @@ from hsadc.intent.haproxy_pool import PEERS
 
 CONFIG = "haproxy.cfg"
 STATS_SOCKET = "stats.sock"
-LOG_SOCKET = "log.sock"
 SERVER_STATE = "server-state"
 NOBODY = 65534
 """Linux's own overflow user and group: there without any entry in /etc/passwd. Workers run as such."""
@@ -25,8 +24,7 @@ NOBODY = 65534
 _PEERS_SOCKET = "peers.sock"
 _MAX_FILES = 200_000  # with 64 KB buffers the memory is gone long before
 _OWN_FILES = 256  # pollers of threads, sockets, log
-_RING_BYTES = 16 << 20
-_LONGEST_LINE = 8192
+_LONGEST_LINE = 4000  # with its end it is shorter than PIPE_BUF, so that lines are written whole
 _SERVICES = "\n# services\n"
 
 # With forward secrecy and authenticated encryption alone (RFC 9325 section 4.2); TLS 1.3 has no others.
@@ -43,17 +41,6 @@ _TLS = f"""\
   ssl-default-server-ciphers {_CIPHERS}
   tune.ssl.default-dh-param 2048
   tune.ssl.cachesize 20000
-"""
-
-_RING = f"""\
-# Where nobody listens the lines wait here, and then the oldest are kept.
-ring slb
-  format raw
-  maxlen {_LONGEST_LINE}
-  size {_RING_BYTES}
-  timeout connect 2s
-  timeout server 10s
-  server hsadc unix@{LOG_SOCKET} log-proto octet-count
 """
 
 _PEERS = f"""\
@@ -155,7 +142,6 @@ def write_file(services: str, machine: Machine, files: Iterable[HaproxyFile] = (
     owner = f" uid {NOBODY}" if machine.root else ""
     sections = [
         "\n".join(_global(services, machine, connections, in_order)) + "\n" + _TLS,
-        _RING,
         *([_PEERS.replace("{owner}", owner)] if f" peers {PEERS}\n" in services else []),
         _DEFAULTS.replace("{tls_connections}", str(connections // 2)),
     ]
@@ -178,7 +164,7 @@ def _global(services: str, machine: Machine, connections: int, files: Sequence[H
         "# Written by hsadc: what is changed here by hand is lost.",
         *(f"# file {file.name} {file_digest(file.content)}" for file in files),
         "global",
-        f"  log ring@slb len {_LONGEST_LINE} format raw local0",
+        f"  log stdout len {_LONGEST_LINE} format raw local0",
         f"  stats socket unix@{STATS_SOCKET} mode 600 level admin expose-fd listeners",
         f"  server-state-file {SERVER_STATE}",
         f"  localpeer {PEERS}",

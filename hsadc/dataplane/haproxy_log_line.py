@@ -51,9 +51,12 @@ class LogLine:
     error: str | None = None
 
 
-def in_operators_names(line: str) -> str:
-    """HAProxy's line with the operator's names; one of another kind stays as it is, but for what cannot be printed."""
-    named = _OPENSSL.sub("", _RAW.sub(_with_names, line, count=1), count=1)
+def in_operators_names(line: str) -> str | None:
+    """HAProxy's line with the operator's names; None for one that tells of no client, such as of a worker's end."""
+    match = _RAW.match(line)
+    if match is None:
+        return None
+    named = _with_names(match) + _OPENSSL.sub("", line[match.end() :], count=1)
     return named if named.isprintable() else "".join(c if c.isprintable() else "?" for c in named)
 
 

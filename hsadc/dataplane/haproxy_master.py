@@ -92,8 +92,13 @@ class Master:
             return None
         return Worker(told["Pid"], told.get("description", ""), told.get("Version", ""))
 
-    def start(self, binary: Path, digest: str) -> None:
+    def start(self, binary: Path, digest: str, logs: int) -> None:
         """Start it and wait until its worker serves the file of this digest.
+
+        Args:
+            binary: HAProxy.
+            digest: of the file.
+            logs: a file descriptor that virtual servers' logs are written to; stays the caller's.
 
         Raises:
             ApplyError: it ended, did not serve in time, or its number cannot be kept in a file; then it is stopped. Of the first
@@ -101,7 +106,7 @@ class Master:
         """
         self._forget()
         mark = self._log_size()
-        child = spawn([str(binary), *self._arguments()], log=self._log)
+        child = spawn([str(binary), *self._arguments()], log=self._log, output=logs)
         self.process = Process(child.pid, child)
         try:
             (self._directory / _PID).write_text(f"{child.pid}\n")

@@ -51,7 +51,7 @@ def test_from_nothing_to_nothing(lab: tuple[Site, HaproxyDriver]) -> None:
     driver.delete(intent)
     assert driver.observe({}) == {}
     assert here.processes() == {}
-    assert [path.name for path in (here.state_dir / "haproxy").iterdir()] == ["log.sock"]
+    assert [path.name for path in (here.state_dir / "haproxy").iterdir()] == ["log.pipe"]
     with pytest.raises(ConnectionRefusedError):
         here.get()
     driver.delete(intent)
@@ -65,9 +65,8 @@ def test_only_our_user_may_look_in(lab: tuple[Site, HaproxyDriver]) -> None:
     folder = here.state_dir / "haproxy"
     assert (stat.S_IMODE(folder.stat().st_mode), folder.stat().st_uid, folder.stat().st_gid) == (0o710, 0, 65534)
     for path in folder.rglob("*"):
-        owner = 65534 if path.name == "log.sock" else 0
         mode = 0o644 if path.name == "haproxy.pid" else 0o600
-        assert (path.name, stat.S_IMODE(path.stat().st_mode), path.stat().st_uid) == (path.name, mode, owner)
+        assert (path.name, stat.S_IMODE(path.stat().st_mode), path.stat().st_uid) == (path.name, mode, 0)
 
 
 def test_the_worker_is_not_root(lab: tuple[Site, HaproxyDriver]) -> None:
@@ -163,7 +162,7 @@ def test_prepare_refuses_what_haproxy_refuses(lab: tuple[Site, HaproxyDriver]) -
     assert caught.value.cause == (
         'slb virtual-server "l7 网", slb server-pool "web", real-server "r 1": unknown keyword \'wait\''
     )
-    assert [path.name for path in (here.state_dir / "haproxy").iterdir()] == ["log.sock"]
+    assert [path.name for path in (here.state_dir / "haproxy").iterdir()] == ["log.pipe"]
 
 
 def test_a_port_in_use_leaves_nothing(lab: tuple[Site, HaproxyDriver]) -> None:
@@ -174,7 +173,7 @@ def test_a_port_in_use_leaves_nothing(lab: tuple[Site, HaproxyDriver]) -> None:
         assert caught.value.cause == (f'slb virtual-server "l7 网": another program uses {here.address}:{here.port}')
         assert caught.value.rolled_back
         assert here.processes() == {}
-        assert [path.name for path in (here.state_dir / "haproxy").iterdir()] == ["log.sock"]
+        assert [path.name for path in (here.state_dir / "haproxy").iterdir()] == ["log.pipe"]
     driver.create(here.intent())
     assert here.get()
 
