@@ -63,17 +63,19 @@ $(VENV)/demo: $(VENV)/bin/python $(SOURCES)
 	@touch $@
 
 $(VENV)/test: $(VENV)/bin/python $(SOURCES)
-	@$(call debian,ethtool iproute2 nftables openssh-client procps strace tcpdump tshark)
+	@$(call debian,curl ethtool iproute2 nftables nghttp2-client nginx-light openssh-client openssl procps strace tcpdump tshark wrk)
 	@echo "==> hsadc with its test tools; the BPF programs are compiled on the way, which takes a minute"
 	@$(BIN)/pip install --quiet --editable '.[test]'
 	@# Before 2026 scrapli was another program, and much in use: beside, because both have the same name.
 	@$(BIN)/pip install --quiet --upgrade --no-deps --target $(VENV)/scrapli-classic 'scrapli>=2024.7,<2026'
+	@# It wants an older cryptography than asyncssh does.
+	@$(BIN)/pip install --quiet --upgrade --target $(VENV)/sslyze 'sslyze>=6.1,<7'
 	@# Capture files that others made; pip has them in source distributions alone.
 	@$(BIN)/pip download --quiet --no-deps --no-binary :all: --dest $(VENV)/captures 'python-pcapng>=2.1,<3' 'mcpcap>=0.10,<1'
 	@touch $@ $(VENV)/demo
 
 $(VENV)/bench: $(VENV)/bin/python $(SOURCES)
-	@$(call debian,frr iproute2 nftables openssh-client openssh-server openvswitch-switch tcpreplay wireshark-common)
+	@$(call debian,frr iproute2 nftables nginx openssh-client openssh-server openvswitch-switch sslsplit tcpreplay wireshark-common wrk)
 	@echo "==> hsadc and those that it is measured against; the BPF programs are compiled on the way, which takes a minute"
 	@$(BIN)/pip install --quiet --editable '.[bench]'
 	@touch $@ $(VENV)/demo

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
-from hsadc.cli.shell import Reply, Shell
+from hsadc.cli.shell import Reply, Shell, masked
 
 LINE_LIMIT = 65536
 """Characters in a line, at most; whatever sends more is not typing commands."""
@@ -50,7 +50,7 @@ class Batch:
         if (why := _refusal(line)) is not None:
             self.failed = True
             return (f"line {self._number}: % Error: {why}",)
-        self._line, self._asked = line.strip(), self._shell.prompt + line
+        self._line, self._asked = masked(line.strip()), self._shell.prompt + masked(line)
         return self._printed(self._shell.run(line))
 
     def follow(self, *, stop: bool = False) -> tuple[str, ...]:

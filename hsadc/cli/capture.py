@@ -71,7 +71,7 @@ def do_capture(
 def _where(session: Session, dataplane: Dataplane, interface: str) -> tuple[str, str]:
     """The Linux device that is listened at, and the filter for what is meant; empty for all."""
     if not interface.startswith("tunnel"):
-        ports = resolve_ports(session.device.running, dataplane.inventory())
+        ports = resolve_ports(session.device.running, dataplane.machine())
         if interface not in ports.by_name:
             raise ConfigError(title("ethernet", interface), "there is no such interface")
         return ports[interface].device.name, ""

@@ -1,7 +1,7 @@
 """The exec commands: for each exec rule of the grammar one function `do_<rule>`, found by its name.
 
 A function gets the session and the rule's arguments, and returns the lines to print; one that shows something returns
-`Shown`, which has the same for programs, and one whose answer goes on `Live`.
+`Shown`, which has the same for programs, one whose answer goes on `Live`, and one that needs a secret `Ask`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Mapping
 from types import ModuleType
 from typing import Any
 
-from hsadc.cli import capture, configuration, do, probe, trial
+from hsadc.cli import capture, configuration, do, pki, probe, trial
+from hsadc.cli.ask import Ask
 from hsadc.cli.live import Live
 from hsadc.cli.show import configuration as show_configuration
 from hsadc.cli.show import (
@@ -25,6 +26,9 @@ from hsadc.cli.show import (
     route,
     section,
     slb,
+    slb_monitor,
+    slb_session,
+    ssl,
     tech_support,
     tunnel,
     version,
@@ -37,6 +41,7 @@ _MODULES: tuple[ModuleType, ...] = (
     trial,
     capture,
     configuration,
+    pki,
     show_configuration,
     dataplane,
     difference,
@@ -49,13 +54,16 @@ _MODULES: tuple[ModuleType, ...] = (
     route,
     section,
     slb,
+    slb_monitor,
+    slb_session,
+    ssl,
     tech_support,
     tunnel,
     version,
 )
 
 
-def _collect() -> Mapping[str, Callable[..., Iterable[str] | Shown | Live]]:
+def _collect() -> Mapping[str, Callable[..., Iterable[str] | Shown | Live | Ask]]:
     found: dict[str, Any] = {}
     for module in _MODULES:
         own = {n: f for n, f in vars(module).items() if n.startswith("do_") and f.__module__ == module.__name__}

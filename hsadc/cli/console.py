@@ -13,8 +13,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
+from hsadc.cli.ask import Secret
 from hsadc.cli.drawing import STYLE, completer, history, lexer, prompt
 from hsadc.cli.editor import is_free_text
+from hsadc.cli.keys import Key, Keys
 from hsadc.cli.line import AGAIN, MORE, Pager
 from hsadc.cli.shell import Reply, Shell
 from hsadc.errors import HsadcError
@@ -45,6 +47,9 @@ def run_console(shell: Shell) -> None:
         def follow(stop: bool) -> Reply:
             return thread.submit(partial(shell.follow, stop=stop)).result()
 
+        def answer(text: str | None) -> Reply:
+            return _wait(thread.submit(shell.answer, text), console.refuse_interrupt)
+
         while not shell.closed:
             try:
                 line = console.read()
@@ -53,7 +58,7 @@ def run_console(shell: Shell) -> None:
             except EOFError:
                 break
             if line.strip() or not console.leaving:
-                console.answer(partial(run, line), follow)
+                console.tell_secrets(console.answer(partial(run, line), follow), answer)
             if console.leaving:
                 shell.to_exec()
 
@@ -126,7 +131,7 @@ class _Console:
         """Width of the terminal in cells."""
         return max(self._session.output.get_size().columns, 1)
 
-    def answer(self, run: Callable[[], Reply], follow: Callable[[bool], Reply]) -> None:
+    def answer(self, run: Callable[[], Reply], follow: Callable[[bool], Reply]) -> Reply:
         """Carry out a line and print its answer: once, or again and again, or as it goes on, until a key is pressed."""
         while (reply := run()).refresh_s:
             self._session.output.erase_screen()
@@ -134,10 +139,47 @@ class _Console:
             for line in Pager(reply.lines, self.columns).take(len(reply.lines)):
                 self.write(line)
             if self._key(AGAIN, reply.refresh_s) is not None:
-                return
+                return reply
         if reply.more:
             reply = self._watch(reply, follow)
         self.page(reply.lines)
+        return reply
+
+    def tell_secrets(self, reply: Reply, answer: Callable[[str | None], Reply]) -> None:
+        """Ask the operator for what the session wants to know."""
+        while reply.ask:
+            reply = answer(self._secret(reply.ask))
+            self.page(reply.lines)
+
+    def _secret(self, prompt: str) -> str | None:
+        """A line that is not shown; None when it is abandoned. What was pasted behind the command is what answers it."""
+        self._session.output.write(prompt)
+        self._session.output.flush()
+        secret, keys = Secret(), Keys()
+        if self._pasted:
+            keys.feed(self._pasted.popleft() + Key.ENTER.value)
+        self._type(secret, keys)
+        self.write("")
+        return secret.answer
+
+    def _type(self, secret: Secret, keys: Keys) -> None:
+        """Take what is typed until the secret is done; what is typed behind it is kept for the next prompt."""
+        from prompt_toolkit.input.typeahead import get_typeahead, store_typeahead
+
+        source = self._session.input
+        typed = get_typeahead(source)
+        with source.raw_mode():
+            while not secret.done:
+                if (key := keys.next()) is not None:
+                    secret.press(key)
+                elif typed:
+                    keys.feed(typed.pop(0).data)
+                elif source.closed:
+                    secret.press(Key.INTERRUPT)
+                else:
+                    select.select([source.fileno()], [], [])
+                    typed = source.read_keys()
+        store_typeahead(source, typed)
 
     def _watch(self, reply: Reply, follow: Callable[[bool], Reply]) -> Reply:
         """Print what a command says while it is at work; a key, Ctrl-C too, ends it. Returns its last words."""

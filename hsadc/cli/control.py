@@ -211,6 +211,8 @@ def _call(shell: Shell, request: dict[str, Any]) -> Any:
             return asdict(shell.run(line, columns))
         case "follow":
             return asdict(shell.follow(stop=bool(request.get("stop"))))
+        case "answer":
+            return asdict(shell.answer(_secret(request)))
         case "finish":
             return asdict(shell.finish())
         case "to_exec":
@@ -227,3 +229,10 @@ def _call(shell: Shell, request: dict[str, Any]) -> Any:
             return shell.wrong_from(line)
         case other:
             raise ControlError(f"the device does not know the call {other!r}: are both of the same version?")
+
+
+def _secret(request: dict[str, Any]) -> str | None:
+    text = request.get("text")
+    if not isinstance(text, str | None):
+        raise ControlError(_NOT_UNDERSTOOD)
+    return text

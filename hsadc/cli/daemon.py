@@ -85,6 +85,8 @@ async def serve(options: Options, stop: asyncio.Event, ready: Callable[[], None]
     """
     address = parse_ssh(options.ssh)
     RECENT.install()
+    # This process and HAProxy hold private keys: neither leaves its memory on the disk when it crashes.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with _only_one(options.state_dir):
         device = await asyncio.to_thread(_open_device, options)
         with _only_one_here(options):

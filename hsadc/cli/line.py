@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
+from hsadc.cli.ask import Secret
 from hsadc.cli.batch import LINE_LIMIT
 from hsadc.cli.editor import Act, Editor, Event
 from hsadc.cli.keys import Key
@@ -163,6 +164,23 @@ class _Dialogue:
             follow = partial(self._shell.follow, stop=await self._pressed())
             reply = await asyncio.get_running_loop().run_in_executor(self._thread, follow)
         await self._page(reply.lines)
+        while reply.ask:
+            answer = partial(self._shell.answer, await self._secret(reply.ask))
+            await self._flush()
+            reply = await asyncio.get_running_loop().run_in_executor(self._thread, answer)
+            await self._page(reply.lines)
+
+    async def _secret(self, prompt: str) -> str | None:
+        """A line that is not shown; None when it is abandoned."""
+        self._unwritten += prompt
+        secret = Secret()
+        while not secret.done:
+            if (key := self._editor.key()) is None:
+                await self._read()
+            else:
+                secret.press(key)
+        self._unwritten += "\r\n"
+        return secret.answer
 
     async def _run(self, line: str) -> Reply:
         """Carry it out; where that is done at once the echo goes out with the answer, as each message costs its encryption."""

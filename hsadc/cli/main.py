@@ -16,6 +16,7 @@ from hsadc.errors import ConfigError, HsadcError
 STATE_DIR = Path("/var/lib/hsadc")
 STARTUP_CONFIG = "startup.cfg"
 DATAPLANES = ("auto", "bpf", "portable", "none")
+LAB_SCENARIOS = ("article", "ssl-offload", "ssl-proxy")
 
 REPLAY_DESCRIPTION = """\
 Mirrors a capture file as the running device would mirror the packets, and writes what the analyzer would get.
@@ -97,6 +98,12 @@ def _parser() -> argparse.ArgumentParser:
     lab = commands.add_parser("lab", help="the article's network in network namespaces of this machine (needs root)")
     lab.add_argument(
         "action", choices=("demo", "up", "shell", "down"), help="demo: up, real requests, the analyzer's capture, down"
+    )
+    lab.add_argument(
+        "--scenario",
+        choices=LAB_SCENARIOS,
+        default="article",
+        help="demo, up: HTTP as in the article, or HTTPS that the ADC decrypts and (ssl-proxy) encrypts again [%(default)s]",
     )
     lab.add_argument("--keep", type=Path, metavar="FILE", help="demo: keep the analyzer's capture in this file")
     lab.set_defaults(run=_lab)
@@ -240,10 +247,17 @@ def _replay(options: argparse.Namespace) -> int:
 
 def _lab(options: argparse.Namespace) -> int:
     from hsadc.lab import demo
+    from hsadc.lab.scenario import SCENARIOS
 
-    if options.action == "demo":
-        return demo.run_demo(keep_pcap=options.keep, write=_write)
-    return {"up": demo.up, "shell": demo.shell, "down": demo.down}[options.action](write=_write)
+    scenario = SCENARIOS[options.scenario]
+    match options.action:
+        case "demo":
+            return demo.run_demo(scenario, keep_pcap=options.keep, write=_write)
+        case "up":
+            return demo.up(scenario, write=_write)
+        case "shell":
+            return demo.shell(write=_write)
+    return demo.down(write=_write)
 
 
 def _complete(options: argparse.Namespace) -> int:

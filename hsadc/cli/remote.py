@@ -92,6 +92,10 @@ class RemoteShell:
         """The next lines of a command that is still at work."""
         return _reply(self._ask("follow", stop=stop))
 
+    def answer(self, text: str | None) -> Reply:
+        """What was asked for."""
+        return _reply(self._ask("answer", text=text))
+
     def finish(self) -> Reply:
         """The input has ended."""
         return _reply(self._ask("finish"))
@@ -149,7 +153,7 @@ class RemoteShell:
 
 
 def _reply(result: dict[str, Any]) -> Reply:
-    return Reply(tuple(result["lines"]), result["ok"], result["refresh_s"], result["more"])
+    return Reply(tuple(result["lines"]), result["ok"], result["refresh_s"], result["more"], result["ask"])
 
 
 def encode(message: object) -> bytes:

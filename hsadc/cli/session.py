@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
 
+from hsadc.cli.ask import Ask
 from hsadc.cli.assist import Assistant
 from hsadc.cli.caret import explain
 from hsadc.cli.commands import COMMANDS
@@ -83,6 +84,7 @@ class Session:
         self._saved = False
         self._live: Live | None = None
         self._live_line = ""
+        self._question: Ask | None = None
         self.author = Author(str(login).strip())
         self.edits = Edits(device, self.author)
 
@@ -136,13 +138,18 @@ class Session:
             self._history.add(line)
         self._window, self._refresh_s = columns, 0
         self._end_live()
-        self._live_line = line
+        self._live_line, self._question = line, None
         return self._reply(line, lambda: self._run(line))
 
     def follow(self, *, stop: bool = False) -> Reply:
         """The next lines of a command that is still at work."""
         self.last_used_s = time.monotonic()
         return self._reply(self._live_line, lambda: self._follow(stop))
+
+    def answer(self, text: str | None) -> Reply:
+        """What was asked for; None when the operator does not want to answer."""
+        self.last_used_s = time.monotonic()
+        return self._reply(self._live_line, lambda: self._answer(text))
 
     def finish(self) -> Reply:
         """The input has ended: a batch's lines are committed now, those of a transaction only when it was told so."""
@@ -152,6 +159,7 @@ class Session:
         """The login has ended, however: what is not committed is forgotten, and others may change the configuration."""
         self.closed = True
         self._end_live()
+        self._question = None
         self.edits.discard()
 
     def _end_live(self) -> None:
@@ -172,12 +180,28 @@ class Session:
                 return
             yield line
 
+    def _answer(self, text: str | None) -> Iterable[str]:
+        question, self._question = self._question, None
+        if question is None:
+            return ()
+        if text is None:
+            raise ConfigError("", question.abandoned)
+        return self._asked(question.take(text))
+
+    def _asked(self, printed: Iterable[str] | Ask) -> Iterable[str]:
+        """What is to be printed; where it is a question, that is kept until it is answered."""
+        if not isinstance(printed, Ask):
+            return printed
+        self._question = printed
+        return printed.lines
+
     def _reply(self, line: str, work: Callable[[], Iterable[str]]) -> Reply:
         printed: list[str] = []
         try:
             for answer in work():
                 printed.append(answer)  # noqa: PERF402  what was printed before an error is not lost
-            return Reply(tuple(printed), refresh_s=self._refresh_s, more=self._live is not None)
+            ask = self._question.prompt if self._question is not None else ""
+            return Reply(tuple(printed), refresh_s=self._refresh_s, more=self._live is not None, ask=ask)
         except CommandError as e:
             return Reply((*printed, *explain(e, self.prompt, line)), ok=False)
         except WrongFile as e:
@@ -217,7 +241,7 @@ class Session:
                     lines = redirected(lines, partial(self._write, pipeline.file))
                 self._live = Live(lines, printed.stop)
                 printed = self._follow(stop=False)
-            yield from self._through(pipeline, printed) if isinstance(printed, Shown) else printed
+            yield from self._through(pipeline, printed) if isinstance(printed, Shown) else self._asked(printed)
         else:
             yield from self._configure(command, in_block=self._mode not in ("exec", "config") and depth == 0)
 

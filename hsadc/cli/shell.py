@@ -32,12 +32,14 @@ class Reply:
         ok: False when the line was refused; then the lines say why.
         refresh_s: seconds after which it is to be carried out again, until somebody presses a key; 0 for never.
         more: True when the command is still at work: `follow` has its next lines.
+        ask: where not empty, a secret is wanted: this is shown, a line is read that nobody sees, and `answer` is given it.
     """
 
     lines: tuple[str, ...] = ()
     ok: bool = True
     refresh_s: int = 0
     more: bool = False
+    ask: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,18 +80,27 @@ class Login:
 CONSOLE = Login()
 """Somebody on this machine."""
 
-_SECRET = re.compile(r"\bp(?:a?\b|as)", re.IGNORECASE)  # `password`, however short or misspelt
+_SECRET = re.compile(r"\bp(?:a?\b|as)", re.IGNORECASE)  # `password` and `passphrase`, however short or misspelt
+
+
+_TOLD = re.compile(r"(\bpas\w*\s+)\S.*", re.IGNORECASE)
+_MASK = r"\1***"
+
+
+def masked(line: str) -> str:
+    """A line to be shown to others than who typed it, such as the log of a script: without a password or passphrase."""
+    return _TOLD.sub(_MASK, line)
 
 
 def holds_secret(line: str) -> bool:
-    """Whether a line may hold a password: no history keeps it, and no log."""
+    """Whether a line may hold a password or a passphrase: no history keeps it, and no log."""
     return _SECRET.search(line) is not None
 
 
 class Shell(Protocol):
     """One user's session: the session itself inside the daemon, its remote twin in `hsadc`.
 
-    `run` and `follow` may take seconds (call them in a thread); all others answer within a key stroke.
+    `run`, `follow` and `answer` may take seconds (call them in a thread); all others answer within a key stroke.
     """
 
     @property
@@ -122,6 +133,10 @@ class Shell(Protocol):
         Args:
             stop: the operator has seen enough: it shall come to its end.
         """
+        ...
+
+    def answer(self, text: str | None) -> Reply:
+        """What was asked for; None when the operator does not want to answer. Without a question nothing happens."""
         ...
 
     def finish(self) -> Reply:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address
-from typing import TYPE_CHECKING, Any
+from ipaddress import IPv4Address, IPv6Address
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hsadc.cli.show.destination import encapsulated, standing
 from hsadc.cli.show.mirror import OFF
@@ -20,7 +20,8 @@ from hsadc.dataplane.portable.explain import RECEIVED, SENT, Passing, fate_of, j
 from hsadc.dataplane.portable.selection import Intents, Judgement
 from hsadc.dataplane.portable.sending import UP, TunnelStatus
 from hsadc.errors import ConfigError, DanglingReference
-from hsadc.intent.mirror_profile import source_id
+from hsadc.intent.hop import DEVICE, MTU_BYTES
+from hsadc.intent.mirror_profile import copied_port, protocol_of, source_id
 from hsadc.model.title import title
 from hsadc.syntax.nodes import Command
 from hsadc.wire.probe import ETHERNET_BYTES, TCP, UDP, Flow, frame, frame_of
@@ -36,11 +37,26 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FULL_SIZE_BYTES = 1500
-"""Of the IP packet that is asked about beside the small one."""
-_CLIENT, _CLIENT_PORT = IPv4Address("192.0.2.1"), 49152
+"""Of the IP packet that is asked about beside the small one; on the clear hop packets are smaller."""
+_CLIENTS: Mapping[int, IPv4Address | IPv6Address] = {4: IPv4Address("192.0.2.1"), 6: IPv6Address("2001:db8::1")}
+_CLIENT_PORT = 49152
 _SERVER, _SERVER_PORT = IPv4Address("198.51.100.1"), 80
-"""Ends that nobody has (RFC 5737), where the operator names none."""
+"""Ends that nobody has (RFC 5737, RFC 3849), where the operator names none."""
 _PROTOCOLS = {"tcp": TCP, "udp": UDP}
+
+
+class Place(NamedTuple):
+    """Where a packet may be seen.
+
+    Attributes:
+        flow: of the packet, as it is there.
+        device: Linux device; empty for any that is not mirrored as a whole.
+        received: whether it is received there.
+    """
+
+    flow: Flow
+    device: str
+    received: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +65,12 @@ class Trial:
 
     Attributes:
         flow: of the packet.
-        places: packets of the flow where they may be seen: ends, device (empty for any that is not mirrored as a whole), and
-            whether it is received there.
+        places: where its packets may be seen.
         source: kind and name of the source that is meant; None for any.
     """
 
     flow: Flow
-    places: Sequence[tuple[Flow, str, bool]]
+    places: Sequence[Place]
     source: tuple[str, str] | None = None
 
 
@@ -76,7 +91,7 @@ def _shown(session: Session, tested: Command, send: bool) -> Shown:
     running, intent = session.device.running, dataplane.intent
     trial = _trial(running, intent, tested)
     hash_, found = _judged(trial, intent, _statuses(dataplane))
-    sources = [_source(session, intent, flow, hash_, judgement, ways) for judgement, flow, ways in found]
+    sources = [_source(session, intent, one) for one in found]
     taken = {(row["kind"], row["name"]) for row in sources if row["outcome"] == "matched"}
     is_taken = bool(taken) if trial.source is None else trial.source in taken
     data = {
@@ -98,12 +113,12 @@ def _trial(config: Config, intent: Intent, tested: Command) -> Trial:
         case "tested_virtual_server", (name,):
             return _trial_of_server(config, name)
         case "tested_interface" | "tested_interface_flow", (name, *ends):
-            flow = _flow(*ends) if ends else Flow(_CLIENT, _CLIENT_PORT, _SERVER, _SERVER_PORT, TCP)
+            flow = _flow(*ends) if ends else Flow(_CLIENTS[4], _CLIENT_PORT, _SERVER, _SERVER_PORT, TCP)
             device = devices.get(source_id(name), "")
-            return Trial(flow, [(flow, device, RECEIVED), (flow, device, SENT)], ("interface", name))
+            return Trial(flow, [Place(flow, device, RECEIVED), Place(flow, device, SENT)], ("interface", name))
     flow = _flow(*tested.args)
-    places = [(flow, device, received) for device in devices.values() for received in (RECEIVED, SENT)]
-    return Trial(flow, places or [(flow, "", RECEIVED)])
+    places = [Place(flow, device, received) for device in devices.values() for received in (RECEIVED, SENT)]
+    return Trial(flow, [*(places or [Place(flow, "", RECEIVED)]), *_on_hop(config, flow)])
 
 
 def _trial_of_server(config: Config, name: str) -> Trial:
@@ -111,8 +126,23 @@ def _trial_of_server(config: Config, name: str) -> Trial:
     if server is None:
         raise DanglingReference(title("virtual_server", name), "there is no such object")
     address, port = (server.ip.address, server.ip.port) if server.ip else (_SERVER, _SERVER_PORT)
-    flow = Flow(_CLIENT, _CLIENT_PORT, address, port, TCP)
-    return Trial(flow, [(flow, "", RECEIVED), (flow.reverse, "", SENT)], ("virtual-server", name))
+    flow = Flow(_CLIENTS[address.version], _CLIENT_PORT, address, port, protocol_of(server))
+    on_hop = [place for way in (flow, flow.reverse) for place in _on_hop(config, way)]
+    places = on_hop or [Place(flow, "", RECEIVED), Place(flow.reverse, "", SENT)]
+    return Trial(flow, places, ("virtual-server", name))
+
+
+def _on_hop(config: Config, flow: Flow) -> Iterator[Place]:
+    """Where the clear text of a client's encrypted packet, or of one to a client, is seen: on the clear hop."""
+    for server in config.virtual_server.values():
+        port = copied_port(server)
+        if server.ip is None or port is None or flow.protocol != TCP:
+            continue
+        listener = server.ip.address, server.ip.port
+        if (flow.destination, flow.destination_port) == listener:
+            yield Place(flow._replace(destination_port=port), DEVICE, SENT)
+        elif (flow.source, flow.source_port) == listener:
+            yield Place(flow._replace(source_port=port), DEVICE, RECEIVED)
 
 
 def _flow(source: Any, source_port: int, destination: Any, destination_port: int, protocol: str) -> Flow:
@@ -127,31 +157,47 @@ def _statuses(dataplane: Dataplane) -> Mapping[str, TunnelStatus]:
     return {name: TunnelStatus(s.cause if s.state == "down" else UP, s.mtu_bytes) for name, s in states.items()}
 
 
-_Found = tuple[Judgement, Flow, list[str]]
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a source makes of the packet.
+
+    Attributes:
+        judgement: that of the first direction.
+        place: where.
+        flow_hash: of the packet, as it is there.
+        directions: all for which it is the same.
+    """
+
+    judgement: Judgement
+    place: Place
+    flow_hash: int
+    directions: list[str]
 
 
-def _judged(trial: Trial, intent: Intent, statuses: Mapping[str, TunnelStatus]) -> tuple[int, list[_Found]]:
-    """Each source's judgement, with the first packet that it is of and all directions for which it is the same."""
+def _judged(trial: Trial, intent: Intent, statuses: Mapping[str, TunnelStatus]) -> tuple[int, list[Found]]:
+    """The flow's hash, and what each source makes of the packet."""
     intents = Intents(intent.tunnels, intent.access_lists, intent.profiles, intent.rules, intent.port_mirrors)
-    found: dict[Judgement, _Found] = {}
-    hash_ = 0
-    for flow, device, received in trial.places:
-        hash_, judgements = judge(intents, statuses, Passing(frame(flow), device, received))
+    found: dict[Judgement, Found] = {}
+    flow_hash, _ = judge(intents, statuses, Passing(frame(trial.flow)))
+    for place in trial.places:
+        hash_, judgements = judge(intents, statuses, Passing(frame(place.flow), place.device, place.received))
         for judgement in judgements:
-            _, _, ways = found.setdefault(judgement._replace(direction=""), (judgement, flow, []))
-            if judgement.direction not in ways:
-                ways.append(judgement.direction)
-    return hash_, list(found.values())
+            one = found.setdefault(judgement._replace(direction=""), Found(judgement, place, hash_, []))
+            if judgement.direction not in one.directions:
+                one.directions.append(judgement.direction)
+    return flow_hash, list(found.values())
 
 
-def _source(session: Session, intent: Intent, flow: Flow, hash_: int, judgement: Judgement, directions: list[str]) -> Row:
+def _source(session: Session, intent: Intent, found: Found) -> Row:
+    judgement = found.judgement
     source = next(s for s in mirrored(session.device.running) if s.id == judgement.source)
     profile = next(p for p in intent.profiles if p.number == judgement.profile)
     lists = list(_lists(session.device.running, source, judgement))
     return {
         "kind": source.kind,
         "name": source.name,
-        "directions": directions,
+        "directions": found.directions,
+        "view": "decrypted" if found.place.device == DEVICE else None,
         "outcome": judgement.outcome,
         "why": judgement.why or None,
         "reason": refusal(source, profile, judgement, lists),
@@ -164,7 +210,7 @@ def _source(session: Session, intent: Intent, flow: Flow, hash_: int, judgement:
         "sampling_packet_one_in": profile.sample_packets if profile.sample_packets > 1 else None,
         "rate_limit_pps": profile.rate_pps,
         "rate_limit_mbps": profile.rate_mbps,
-        "destinations": [_destination(session, intent, judgement.profile, d, flow, hash_) for d in judgement.destinations],
+        "destinations": [_destination(session, intent, found, d) for d in judgement.destinations],
     }
 
 
@@ -179,13 +225,15 @@ def _lists(config: Config, source: Mirrored, judgement: Judgement) -> Iterator[R
             yield {"name": name, "of": whose, "entry": entry}
 
 
-def _destination(session: Session, intent: Intent, number: int, interface: str, flow: Flow, hash_: int) -> Row:
-    profile = next(p for p in intent.profiles if p.number == number)
+def _destination(session: Session, intent: Intent, found: Found, interface: str) -> Row:
+    flow, hash_ = found.place.flow, found.flow_hash
+    full_size = MTU_BYTES if found.place.device == DEVICE else FULL_SIZE_BYTES
+    profile = next(p for p in intent.profiles if p.number == found.judgement.profile)
     tunnel = next(t for t in intent.tunnels if t.interface == interface)
     assert session.device.dataplane is not None  # noqa: S101  without one nothing is asked
     state = session.device.dataplane.tunnel_state(interface)
     status = TunnelStatus(state.cause if state.state == "down" else UP, state.mtu_bytes)
-    small, large = (_fate(profile, tunnel, status, data, hash_) for data in (frame(flow), frame_of(flow, FULL_SIZE_BYTES)))
+    small, large = (_fate(profile, tunnel, status, data, hash_) for data in (frame(flow), frame_of(flow, full_size)))
     return {
         "interface": interface,
         "tunnel": bound_to(session.device.running, interface)["tunnel"],
@@ -203,12 +251,12 @@ def _fate(profile: ProfileIntent, tunnel: TunnelIntent, status: TunnelStatus, da
     return {"bytes": len(data) - ETHERNET_BYTES, **fate_of(profile, tunnel, status, data, hash_)._asdict()}
 
 
-def _send(session: Session, dataplane: Dataplane, found: Iterable[_Found]) -> Iterator[Row]:
+def _send(session: Session, dataplane: Dataplane, found: Iterable[Found]) -> Iterator[Row]:
     """A probe by each destination, once, though several sources may have chosen it."""
     chosen: dict[str, Flow] = {}
-    for judgement, flow, _ in found:
-        for interface in judgement.destinations:
-            chosen.setdefault(interface, flow)
+    for one in found:
+        for interface in one.judgement.destinations:
+            chosen.setdefault(interface, one.place.flow)
     tunnels = {t.interface: t for t in dataplane.intent.tunnels}
     for interface, flow in chosen.items():
         counted = dataplane.send_probe(interface, frame(flow))

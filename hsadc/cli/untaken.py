@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from hsadc.cli.show.destination import why_not
 from hsadc.cli.show.mirrored import SECTIONS, Mirrored, mirrored, off
 from hsadc.cli.show.table import Row
+from hsadc.intent.mirror_profile import protocol_of
 from hsadc.model.config import Config
 from hsadc.model.title import title
 from hsadc.model.virtual_server import VirtualServer
-from hsadc.wire.probe import TCP, Flow
+from hsadc.wire.probe import PROTOCOLS, Flow
 
 if TYPE_CHECKING:
     from hsadc.cli.session import Session
@@ -84,8 +85,8 @@ def _nearest(session: Session, flow: Flow, sources: dict[tuple[str, str], Mirror
         name = title("virtual_server", server.name)
         if (server.ip.address, server.ip.port) not in ends:
             yield f"{name} has {server.ip.address}, but listens on port {server.ip.port}"
-        elif flow.protocol != TCP:
-            yield f"{name}: only its TCP is copied"
+        elif flow.protocol != protocol_of(server):
+            yield f"{name}: only its {PROTOCOLS[protocol_of(server)]} is copied"
         else:
             yield _not_asked(session, sources.get(("virtual-server", server.name)), name)
     if not near:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,12 +19,15 @@ from hsadc.config.clock import Clock
 from hsadc.config.confirm import Confirmation
 from hsadc.config.files import Files
 from hsadc.config.lock import Author, Lock, Transaction, Unconfirmed
+from hsadc.config.pki import Imports
 from hsadc.config.running import Committed, Running
 from hsadc.config.saved import Saved
 from hsadc.dataplane.dataplane import Dataplane
 from hsadc.dataplane.reconcile import Outcome
 from hsadc.errors import ApplyError, ConfigError
+from hsadc.intent.material import Material
 from hsadc.model.config import SECTIONS, Config
+from hsadc.model.title import title
 from hsadc.syntax.grammar import Grammar
 from hsadc.syntax.render import Renderer
 
@@ -43,6 +46,7 @@ class Device:
         dataplane: None on a device that only keeps configurations (`--dataplane none`).
         archive: the startup-config and its backups.
         files: the operators' files.
+        imports: imported certificates and keys.
         lock: who alone may change the configuration now.
         clock: the time.
     """
@@ -64,17 +68,24 @@ class Device:
         self.dataplane = dataplane
         self.archive = Archive(startup)
         self.files = Files(state_dir / "files")
+        self.imports = Imports(self.files, state_dir / "pki")
         self.lock = Lock()
         self.clock = clock or Clock()
         self._running = Running(self.renderer, dataplane)
         self._confirmation = Confirmation(state_dir / "confirm.cfg", self.clock, self.lock, self._expire)
         self._mutex = threading.Lock()
         self._stopped = False
+        self._not_refreshed = ""
 
     @property
     def running(self) -> Config:
         """The configuration in force; a frozen value that never changes under its reader."""
         return self._running.config
+
+    @property
+    def materials(self) -> Mapping[str, Material]:
+        """What the trust domains in force hold, by name; nothing without a dataplane."""
+        return self._running.materials
 
     def commit(self, make: MakeChange, author: Author, what: str, confirm_s: int | None = None) -> Committed:
         """Put the change that `make` makes of the running-config in force.
@@ -169,6 +180,7 @@ class Device:
         base = self._confirmation.left_behind()
         saved, source = (base, self._confirmation.path) if base else (self.archive.startup(), self.archive.path)
         config = checked(self.grammar, source.name, saved.text if saved else "")
+        self.imports.files.prepare()
         with self._alone():
             warnings = self._running.enforce(Change(self.running, config)).warnings
             if base is not None:
@@ -188,8 +200,21 @@ class Device:
         with self._mutex:
             if self._stopped or self.dataplane is None:
                 return
+            self._refresh()
             if (outcome := self.dataplane.repair()) != Outcome():
                 log.warning("the machine was not as configured, somebody else had changed it: repaired, %s", outcome)
+
+    def refresh(self) -> tuple[str, ...]:
+        """Read the files that the configuration names, and put in force what they hold now; `repair` does so, too.
+
+        Returns:
+            What the operator should know that he was not told before, a line each.
+
+        Raises:
+            ApplyError: the device has been stopped.
+        """
+        with self._alone():
+            return self._refresh()
 
     def stop(self) -> None:
         """Take everything out of force and leave the machine as it was found; nothing can be put in force afterwards."""
@@ -226,6 +251,17 @@ class Device:
         with self._alone():
             self.archive.delete(number)
 
+    def delete_pki_file(self, name: str) -> None:
+        """Delete an imported file that no trust domain uses, in force or in what may be put in force again.
+
+        Raises:
+            DanglingReference: one uses it, or there is no such file.
+            ApplyError: the disk refused.
+        """
+        with self._alone():
+            waiting = self.lock.unconfirmed
+            self.imports.delete(name, (self.running, *(() if waiting is None else (waiting.base,))))
+
     def text(self) -> str:
         """The running-config as text."""
         return "".join(f"{line}\n" for line in self.renderer.config(self.running))
@@ -234,8 +270,8 @@ class Device:
         """Names of a kind that exist now, for completion: of a section's objects, of the machine's devices, of files.
 
         Args:
-            kind: a section, `mirrored` (sources and profiles of the mirror that have names of their own), `device`, `file` or
-                `backup`.
+            kind: a section, `mirrored` (sources and profiles of the mirror that have names of their own), `device`, `file`,
+                `pki_file` or `backup`.
             config: whose objects; the running-config's unless another is given.
         """
         if kind in SECTIONS:
@@ -247,12 +283,14 @@ class Device:
             return [*running.mirror_profile, *(v.name for v in running.virtual_server.values() if v.mirror_traffic)]
         if kind == "file":
             return self.files.names()
+        if kind == "pki_file":
+            return self.imports.files.names()
         if kind == "backup":
             return [str(n) for n in range(len(self.archive.backups()))]
-        return [d.name for d in self.dataplane.inventory().devices] if self.dataplane else []
+        return [d.name for d in self.dataplane.machine().devices] if self.dataplane else []
 
     def _ports(self) -> list[str]:
-        physical = sum(d.physical for d in self.dataplane.inventory().devices) if self.dataplane else 0
+        physical = sum(d.physical for d in self.dataplane.machine().devices) if self.dataplane else 0
         return [f"ethernet0/{n}" for n in range(physical)]
 
     @contextmanager
@@ -263,6 +301,22 @@ class Device:
                 raise ApplyError("commit", "the device is stopping")
             yield
 
+    def _refresh(self) -> tuple[str, ...]:
+        """As `refresh`; what stands in the way is told once, as it is tried again and again."""
+        try:
+            renewed, warnings = self._running.refresh()
+        except (ConfigError, ApplyError) as e:
+            why, known = f"files have changed and cannot be put in force: {e}", self._not_refreshed
+            self._not_refreshed = why
+            warnings, renewed = (() if why == known else (why,)), ()
+        else:
+            self._not_refreshed = ""
+        for name in renewed:
+            log.info("%s: its files have changed, what they hold now is in force", title("trust_domain", name))
+        for warning in warnings:
+            log.warning(warning)
+        return warnings
+
     def _become(self, change: Change, what: str) -> Committed:
         committed = self._running.become(change)
         if committed.changed:
@@ -270,7 +324,7 @@ class Device:
         return committed
 
     def _take_back(self, what: str) -> Committed:
-        committed = self._running.become(Change(self.running, self._confirmation.base))
+        committed = self._running.become(Change(self.running, self._confirmation.base), back=True)
         self._confirmation.taken_back()
         log.info("configuration changed, %s: %s", committed, what)
         return committed

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from hsadc.config.store import FOLDER_MODE, SIZE_LIMIT_BYTES, read_text, refusal, remove, write_text
+from hsadc.config.store import FOLDER_MODE, HALF_WRITTEN, SIZE_LIMIT_BYTES, read_text, refusal, remove, write_text
 from hsadc.config.upload import PART, Upload, check_size
 from hsadc.errors import ConfigError, DanglingReference
 
@@ -48,10 +48,17 @@ class File:
 
 
 class Files:
-    """A folder of files, which is made at the latest when the first one is written. Threads may share it."""
+    """A folder of files, which is made at the latest when the first one is written. Threads may share it.
 
-    def __init__(self, folder: Path) -> None:
+    Attributes:
+        folder: the folder; its mode keeps others out.
+        word: what one of them is called, as in `show files` and `delete file`.
+    """
+
+    def __init__(self, folder: Path, word: str = "file", most: int | None = None) -> None:
         self.folder = folder
+        self.word = word
+        self._most = FILES_KEPT if most is None else most
         self._mutex = threading.Lock()
 
     def names(self) -> list[str]:
@@ -72,13 +79,27 @@ class Files:
         except OSError as e:
             raise refusal(f"read {self.folder}", e) from e
 
+    def title(self, name: str) -> str:
+        """As messages name a file: `file "new.cfg"`."""
+        return f'{self.word} "{name}"'
+
+    def path(self, name: str) -> Path:
+        """Where a file is that is there.
+
+        Raises:
+            ConfigError: there is no such file.
+        """
+        if name not in self.names():
+            raise DanglingReference(self.title(name), f"there is no such file, `show {self.word}s` lists them")
+        return self.folder / name
+
     def read(self, name: str) -> str:
         """A file's text.
 
         Raises:
             ConfigError: there is no such file, or it is not text.
         """
-        return read_text(self._path_of(name))
+        return read_text(self.path(name))
 
     def write(self, name: str, text: str) -> None:
         """Make a file, or replace one.
@@ -88,7 +109,7 @@ class Files:
             ApplyError: the disk refused; the old one is as it was.
         """
         if (why := wrong_name(name)) is not None:
-            raise ConfigError(f'file "{name}"', why)
+            raise ConfigError(self.title(name), why)
         with self._mutex:
             self._make_folder()
             check_size(name, len(text.encode()), self.room_bytes(name))
@@ -102,7 +123,7 @@ class Files:
             ApplyError: the disk refused.
         """
         if (why := wrong_name(name)) is not None:
-            raise ConfigError(f'file "{name}"', why)
+            raise ConfigError(self.title(name), why)
         with self._mutex:
             self._make_folder()
             try:
@@ -111,14 +132,15 @@ class Files:
                 raise refusal(f"write {self.folder / name}", e) from e
 
     def prepare(self) -> None:
-        """Make the folder unless it is there, and remove from it what uploads of an earlier run have left.
+        """Make the folder unless it is there, and remove from it what an earlier run has left half written.
 
         Raises:
             ApplyError: the disk refused.
         """
         self._make_folder()
-        for part in self.folder.glob(f"{PART}*"):
-            remove(part)
+        for pattern in (f"{PART}*", HALF_WRITTEN):
+            for part in self.folder.glob(pattern):
+                remove(part)
 
     def _make_folder(self) -> None:
         try:
@@ -140,9 +162,9 @@ class Files:
                     sizes += [entry.stat(follow_symlinks=False).st_size] if entry.name != name else []
         except OSError as e:
             raise refusal(f"read {self.folder}", e) from e
-        if len(sizes) >= FILES_KEPT or sum(sizes) >= ROOM_BYTES:
-            why = f"at most {FILES_KEPT} files of {ROOM_BYTES >> 20} MiB together are kept, `delete file` makes room"
-            raise ConfigError(f'file "{name}"', f"there is no room for it: {why}")
+        if len(sizes) >= self._most or sum(sizes) >= ROOM_BYTES:
+            why = f"at most {self._most} files of {ROOM_BYTES >> 20} MiB together are kept, `delete {self.word}` makes room"
+            raise ConfigError(self.title(name), f"there is no room for it: {why}")
         return min(SIZE_LIMIT_BYTES, ROOM_BYTES - sum(sizes))
 
     def delete(self, name: str) -> None:
@@ -152,12 +174,7 @@ class Files:
             ConfigError: there is no such file.
             ApplyError: the disk refused.
         """
-        remove(self._path_of(name))
-
-    def _path_of(self, name: str) -> Path:
-        if name not in self.names():
-            raise DanglingReference(f'file "{name}"', "there is no such file, `show files` lists them")
-        return self.folder / name
+        remove(self.path(name))
 
 
 def _plain_file(path: Path) -> File | None:

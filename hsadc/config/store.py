@@ -10,6 +10,8 @@ from hsadc.errors import ApplyError, ConfigError
 
 MODE = 0o600  # configurations hold password hashes
 FOLDER_MODE = 0o700
+HALF_WRITTEN = ".*.new"
+"""What the files are called that an interrupted write leaves."""
 SIZE_LIMIT_BYTES = 64 << 20
 """The largest file: a configuration of this size has about two million lines."""
 

@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,11 @@ from hsadc.dataplane.datagram_watch import DatagramWatch
 from hsadc.dataplane.driver import Driver
 from hsadc.dataplane.forwarding import Forwarding
 from hsadc.dataplane.haproxy import HaproxyDriver
+from hsadc.dataplane.haproxy_log import LogReceiver
+from hsadc.dataplane.haproxy_sessions import ServerSession
 from hsadc.dataplane.haproxy_statistics import VirtualServerStatistics
 from hsadc.dataplane.haproxy_supervisor import HaproxyState, Supervisor
+from hsadc.dataplane.hop import HopDriver
 from hsadc.dataplane.inventory import observe_inventory
 from hsadc.dataplane.link import LinkDriver
 from hsadc.dataplane.mirror import Mirror
@@ -27,14 +31,18 @@ from hsadc.dataplane.mirror_counters import DestinationCounters, MirrorCounters
 from hsadc.dataplane.neighbour import Neighbour, observe_neighbours
 from hsadc.dataplane.netlink import Address, Link, Netlink, Route
 from hsadc.dataplane.originals import Originals, kernel_identity
+from hsadc.dataplane.page import read_pages
+from hsadc.dataplane.pki import PkiReader
 from hsadc.dataplane.portable.mirror import PortableMirror
 from hsadc.dataplane.prober import Prober
 from hsadc.dataplane.reconcile import Outcome, asking, reconcile
 from hsadc.dataplane.route import RouteDriver
+from hsadc.dataplane.transparent import TransparentDriver
 from hsadc.dataplane.tunnel import TunnelState, broken
 from hsadc.errors import Unsupported
 from hsadc.intent.compile import Intent
 from hsadc.intent.inventory import Inventory
+from hsadc.model.config import Config
 
 _KINDS = tuple(f.name for f in fields(Intent))
 
@@ -72,15 +80,28 @@ class Dataplane:
         self._prober = Prober()
         self._datagrams = DatagramDriver(self._prober, Forwarding(self._originals))
         self._datagram_watch = DatagramWatch(self._datagrams, self._prober)
-        self._haproxy = HaproxyDriver(state_dir)
+        self._pki = PkiReader(state_dir / "pki")
+        self._files = state_dir / "files"
+        self._haproxy = HaproxyDriver(state_dir, self._prober)
         self._supervisor = Supervisor(self._haproxy)
+        self._server_log = LogReceiver(state_dir)
         self._intent = Intent()
         self._applied = False  # until then nobody knows what an earlier run left behind
 
-    def inventory(self) -> Inventory:
-        """The machine's Ethernet devices, as they would be without hsadc."""
+    def machine(self) -> Inventory:
+        """The machine's Ethernet devices, as they would be without hsadc; no file is looked at."""
         with asking("read the kernel's devices"), Netlink() as netlink:
             return observe_inventory(netlink, self._originals)
+
+    def inventory(self, config: Config) -> Inventory:
+        """The machine as `machine` gives it, what the files hold that a configuration names, and the time."""
+        pages = {pool.sorry_page for pool in config.server_pool.values() if pool.sorry_page is not None}
+        return replace(
+            self.machine(),
+            materials=self._pki.materials(config.trust_domain.values()),
+            pages=read_pages(self._files, sorted(pages)),
+            now=datetime.now(UTC),
+        )
 
     def apply(self, intent: Intent) -> Outcome:
         """Make the machine so, and watch over it; what an earlier run left behind is adopted, repaired or removed.
@@ -96,6 +117,7 @@ class Dataplane:
         # First those that watch: a next hop may be found, and HAProxy may end, while the rest is still being made.
         with asking("start to watch"):
             self._mirror.start_watching()
+            self._server_log.start()
             self._supervisor.start()
             self._prober.start()
             self._datagram_watch.start()
@@ -125,6 +147,7 @@ class Dataplane:
             self._datagram_watch.stop()
             self._prober.stop()
             self._supervisor.stop()
+            self._server_log.stop()
             self._mirror.stop()
 
     def _reconcile(self, intent: Intent, kinds: Sequence[str] = _KINDS) -> Outcome:
@@ -140,6 +163,8 @@ class Dataplane:
                 "profiles": self._mirror.profiles,
                 "rules": self._mirror.rules,
                 "port_mirrors": self._mirror.port_mirrors,
+                "hops": HopDriver(netlink, self._originals),
+                "transparents": TransparentDriver(netlink),
                 "taps": self._mirror.taps,
                 "datagrams": self._datagrams,
                 "haproxy": self._haproxy,
@@ -240,6 +265,27 @@ class Dataplane:
         """The flows that virtual servers of type udp have now, read while they are asked for: there may be very many."""
         with asking("read the flows of virtual servers of type udp"):
             yield from self._datagrams.sessions()
+
+    def server_sessions(self, most: int, virtual_server: int | None = None) -> tuple[tuple[ServerSession, ...], int]:
+        """Connections and requests that go on through HAProxy.
+
+        Args:
+            most: as many are returned.
+            virtual_server: number of the one whose they are; None for all.
+
+        Returns:
+            Those, as HAProxy lists them, and how many there are.
+        """
+        return self._haproxy.sessions(most, virtual_server)
+
+    def server_log(self) -> Iterator[str]:
+        """What virtual servers with `log enable` have logged, from the last line backwards."""
+        return self._server_log.lines()
+
+    @property
+    def server_log_lost(self) -> int:
+        """Lines of that log which found no room on their way or on the disk, since the daemon started."""
+        return self._server_log.lost + self._haproxy.dropped_logs()
 
     def haproxy(self) -> HaproxyState:
         """How HAProxy is now."""

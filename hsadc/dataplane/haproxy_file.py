@@ -1,24 +1,54 @@
 """HAProxy's configuration file around the services: what the machine decides, and reading the file back; pure.
 
-The file carries a digest of itself as HAProxy's `description`. A worker tells it (`show info`), so that what is in force is
-known from the worker and not guessed from the file, whatever was interrupted in between.
+The file carries a digest of itself as HAProxy's `description`, and those of the files that it names as comments. A worker
+tells the former (`show info`), so that what is in force is known from the worker and not guessed from the disk, whatever was
+interrupted in between.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from hsadc.intent.haproxy_word import decode_name
+from hsadc.intent.haproxy_file import HaproxyFile
+from hsadc.intent.haproxy_pool import PEERS
 
 CONFIG = "haproxy.cfg"
 STATS_SOCKET = "stats.sock"
+SERVER_STATE = "server-state"
+NOBODY = 65534
+"""Linux's own overflow user and group: there without any entry in /etc/passwd. Workers run as such."""
 
-_NOBODY = 65534  # Linux's own overflow user and group: there without any entry in /etc/passwd
+_PEERS_SOCKET = "peers.sock"
 _MAX_FILES = 200_000  # with 64 KB buffers the memory is gone long before
-_OWN_FILES = 256  # threads' pollers, sockets, log, checks; two more for each bind, which is there twice during a reload
+_OWN_FILES = 256  # pollers of threads, sockets, log
+_LONGEST_LINE = 4000  # with its end it is shorter than PIPE_BUF, so that lines are written whole
 _SERVICES = "\n# services\n"
+
+# With forward secrecy and authenticated encryption alone (RFC 9325 section 4.2); TLS 1.3 has no others.
+_CIPHERS = ":".join(
+    f"ECDHE-{key}-{cipher}"
+    for cipher in ("AES128-GCM-SHA256", "AES256-GCM-SHA384", "CHACHA20-POLY1305")
+    for key in ("ECDSA", "RSA")
+)
+
+_TLS = f"""\
+  ssl-default-bind-options ssl-min-ver TLSv1.2 no-tls-tickets
+  ssl-default-bind-ciphers {_CIPHERS}
+  ssl-default-server-options ssl-min-ver TLSv1.2
+  ssl-default-server-ciphers {_CIPHERS}
+  tune.ssl.default-dh-param 2048
+  tune.ssl.cachesize 20000
+"""
+
+_PEERS = f"""\
+# A worker hands its stick tables to the next one; one that started from nothing does so after its first five seconds.
+peers {PEERS}
+  bind unix@{_PEERS_SOCKET} mode 600{{owner}}
+  server {PEERS}
+"""
 
 _DEFAULTS = """\
 defaults base
@@ -29,8 +59,13 @@ defaults base
   timeout http-request 10s
   timeout http-keep-alive 15s
   timeout tunnel 1h
+  # Otherwise that of a virtual server's first max-connection stays with its socket, whatever the limit becomes: of a burst of
+  # clients some are turned away then, and try again a second later.
+  backlog 65535
   option redispatch
   retries 2
+  load-server-state-from-file global
+  error-log-format "%ci:%cp [%t] %ft %{+Q}[fc_err_str] %{+Q}[ssl_fc_err_str] sni=%{+Q}[ssl_fc_sni]"
 
 defaults http from base
   mode http
@@ -42,16 +77,16 @@ defaults tcp from base
   mode tcp
   option clitcpka
 
-# The TLS leg of a virtual server whose clear text is mirrored: a client has `client` for its handshake, afterwards the clear leg's
-# timeouts decide.
+# The TLS leg of a virtual server whose clear text is mirrored: a client has `client` for its handshake, afterwards the clear
+# leg's timeouts decide. Were all connections TLS legs, none would be left for the clear ones.
 defaults tls from base
   mode tcp
+  maxconn {tls_connections}
   option dontlog-normal
   option dontlognull
   timeout client 10s
   timeout server 10s
   timeout tunnel 25h
-  error-log-format "%ci:%cp [%t] %ft %{+Q}[ssl_fc_err_str] sni=%{+Q}[ssl_fc_sni]"
 """
 
 
@@ -70,85 +105,84 @@ class Machine:
     threads: int
 
     def max_connections(self, services: str) -> int:
-        """How many client connections HAProxy may hold: each needs a second file for its server."""
-        own = _OWN_FILES + 2 * services.count("\n  bind ")
-        return max((min(self.max_files, _MAX_FILES) - own) // 2, 1)
+        """How many connections HAProxy may hold: each needs a second file for its server.
+
+        A client whose clear text crosses the hop has two: that of the TLS leg, and that of the clear one.
+        """
+        # A bind is there twice during a reload; HAProxy reserves one for the check of each server.
+        own = _OWN_FILES + 2 * services.count("\n  bind ") + services.count(" check inter ")
+        return max((min(self.max_files, _MAX_FILES) - own) // 2, 2)
 
 
-def write_file(services: str, machine: Machine) -> str:
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """All that a worker starts from.
+
+    Attributes:
+        text: the whole configuration file.
+        files: those that it names, by name.
+    """
+
+    text: str
+    files: tuple[HaproxyFile, ...] = ()
+
+    @property
+    def services(self) -> str:
+        """The services in the text."""
+        return self.text.partition(_SERVICES)[2]
+
+    @property
+    def digest(self) -> str:
+        """What all of it says, without what the text says of itself: 32 hexadecimal digits."""
+        bare = re.sub(r"^  description .*\n", "", self.text, count=1, flags=re.MULTILINE)
+        return hashlib.sha256(bare.encode()).hexdigest()[:32]
+
+
+def write_file(services: str, machine: Machine, files: Iterable[HaproxyFile] = ()) -> Generation:
     """The whole file; paths in it are relative to the directory that HAProxy runs in."""
+    in_order = tuple(sorted(files, key=lambda file: file.name))
+    connections = machine.max_connections(services)
+    owner = f" uid {NOBODY}" if machine.root else ""
+    sections = [
+        "\n".join(_global(services, machine, connections, in_order)) + "\n" + _TLS,
+        *([_PEERS.replace("{owner}", owner)] if f" peers {PEERS}\n" in services else []),
+        _DEFAULTS.replace("{tls_connections}", str(connections // 2)),
+    ]
+    text = "\n".join(sections) + _SERVICES + services
+    return Generation(text.replace("global\n", f"global\n  description {Generation(text).digest}\n", 1), in_order)
+
+
+def file_digests(text: str) -> Mapping[str, str]:
+    """The files that a text names, with what `file_digest` says of their contents."""
+    return dict(re.findall(r"^# file (\S+) (\S+)$", text.partition("\nglobal\n")[0], re.MULTILINE))
+
+
+def file_digest(content: bytes) -> str:
+    """What a file says."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def _global(services: str, machine: Machine, connections: int, files: Sequence[HaproxyFile]) -> list[str]:
     lines = [
         "# Written by hsadc: what is changed here by hand is lost.",
+        *(f"# file {file.name} {file_digest(file.content)}" for file in files),
         "global",
-        "  log stdout len 8192 format raw local0",
+        f"  log stdout len {_LONGEST_LINE} format raw local0",
         f"  stats socket unix@{STATS_SOCKET} mode 600 level admin expose-fd listeners",
-        f"  maxconn {machine.max_connections(services)}",
+        f"  server-state-file {SERVER_STATE}",
+        f"  localpeer {PEERS}",
+        f"  maxconn {connections}",
         f"  nbthread {machine.threads}",
         "  hard-stop-after 10m",
         "  tune.bufsize 65536",
     ]
     if machine.root:
-        lines += [f"  uid {_NOBODY}", f"  gid {_NOBODY}"]
-    text = "\n".join(lines) + "\n\n" + _DEFAULTS + _SERVICES + services
-    return text.replace("global\n", f"global\n  description {digest(text)}\n", 1)
+        lines += [f"  uid {NOBODY}", f"  gid {NOBODY}"]
+        if needs_capability(services):
+            lines.append("  setcap cap_net_raw")
+    return lines
 
 
-def digest(text: str) -> str:
-    """What the file says, without what it says of itself: 32 hexadecimal digits."""
-    bare = re.sub(r"^  description .*\n", "", text, count=1, flags=re.MULTILINE)
-    return hashlib.sha256(bare.encode()).hexdigest()[:32]
-
-
-def services_of(text: str) -> str:
-    """The services in a file of `write_file`."""
-    return text.partition(_SERVICES)[2]
-
-
-def explain(words: str, text: str) -> str:
-    """What HAProxy said, in one line and in the operator's terms.
-
-    Args:
-        words: HAProxy's log lines, the last ones of a failure.
-        text: the file that it read: the comments above its sections name the operator's objects.
-
-    Returns:
-        The first alert, with how many more there are; without alerts the last line.
-    """
-    lines = [line.strip() for line in words.splitlines() if line.strip()]
-    alerts = [
-        line for line in lines if "[ALERT]" in line and not re.search(r"(Fatal errors|Error\(s\)) found|haproxy\.main\(\)", line)
-    ]
-    if not alerts:
-        return lines[-1] if lines else "HAProxy said nothing"
-    more = f" (and {len(alerts) - 1} more)" if len(alerts) > 1 else ""
-    return _in_operators_terms(alerts[0], text) + more
-
-
-def _in_operators_terms(alert: str, text: str) -> str:
-    alert = re.sub(r"^\[ALERT\]\s*\(\d+\) : (config : )?", "", alert).rstrip(".")
-    alert = re.sub(r"'server [^'/]+/([^']+)'", lambda m: f'real-server "{decode_name(m[1])}"', alert)
-    line = re.search(r"(?:parsing |Binding )?\[[^\]:]*:(\d+)\](?: for frontend \S+)?( :|:)? *", alert)
-    if line is not None:
-        where = next((s.path for s in reversed(_sections(text)) if s.line <= int(line[1])), CONFIG)
-        return f"{where}: {alert[: line.start()]}{alert[line.end() :]}"
-    for section in _sections(text):
-        alert = alert.replace(f"Proxy '{section.name}'", section.path)
-    return alert
-
-
-@dataclass(frozen=True, slots=True)
-class _Section:
-    """A frontend or backend: the number of its first line, its name, and the object that the comment above it names."""
-
-    line: int
-    name: str
-    path: str
-
-
-def _sections(text: str) -> list[_Section]:
-    lines = text.split("\n")
-    return [
-        _Section(number, line.split()[1], lines[number - 2].removeprefix("# "))
-        for number, line in enumerate(lines, start=1)
-        if line.startswith(("frontend ", "backend "))
-    ]
+def needs_capability(services: str) -> bool:
+    """Whether connections leave from addresses that are not ours, or by a device, or are taken in another network namespace."""
+    return re.search(r"^  (source .* usesrc|bind .* namespace) ", services, re.MULTILINE) is not None

@@ -9,7 +9,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -23,8 +23,24 @@ _SOCKET = "master.sock"
 _PID = "haproxy.pid"
 _START_S = 15.0
 _LOOK_S = 0.01
+_ANSWER_S = 5.0  # a master that is asked for a worker which is just ending may never answer
 _STOP_S = ((signal.SIGUSR1, 3.0), (signal.SIGTERM, 2.0), (signal.SIGKILL, 5.0))
 """How it is stopped: connections may finish; they are closed; it is killed. Each with the seconds it has for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A worker.
+
+    Attributes:
+        pid: its process's number.
+        told: the digest of what it started from.
+        version: HAProxy's, such as `2.8.25-5cf5d0683`.
+    """
+
+    pid: str
+    told: str
+    version: str
 
 
 class Master:
@@ -65,16 +81,24 @@ class Master:
             return False
         return True
 
-    def info(self) -> Mapping[str, str]:
-        """What the newest worker says of itself (`show info`); empty while none answers."""
+    def worker(self) -> Worker | None:
+        """The newest worker, as it tells of itself (`show info`); None while none answers."""
         try:
-            answer = ask(self._directory / _SOCKET, "@1 show info")
+            answer = ask(self._directory / _SOCKET, "@1 show info", _ANSWER_S)
         except OSError:
-            return {}
-        return dict(line.split(": ", 1) for line in answer.splitlines() if ": " in line)
+            return None
+        told = dict(line.split(": ", 1) for line in answer.splitlines() if ": " in line)
+        if "Pid" not in told:
+            return None
+        return Worker(told["Pid"], told.get("description", ""), told.get("Version", ""))
 
-    def start(self, binary: Path, digest: str) -> None:
+    def start(self, binary: Path, digest: str, logs: int) -> None:
         """Start it and wait until its worker serves the file of this digest.
+
+        Args:
+            binary: HAProxy.
+            digest: of the file.
+            logs: a file descriptor that virtual servers' logs are written to; stays the caller's.
 
         Raises:
             ApplyError: it ended, did not serve in time, or its number cannot be kept in a file; then it is stopped. Of the first
@@ -82,7 +106,7 @@ class Master:
         """
         self._forget()
         mark = self._log_size()
-        child = spawn([str(binary), *self._arguments()], log=self._log)
+        child = spawn([str(binary), *self._arguments()], log=self._log, output=logs)
         self.process = Process(child.pid, child)
         try:
             (self._directory / _PID).write_text(f"{child.pid}\n")
@@ -101,13 +125,14 @@ class Master:
             ApplyError: it was refused (the old worker keeps serving), or the process ended.
         """
         mark = self._log_size()
+        old = self.worker()
         try:
             answer = ask(self._directory / _SOCKET, "reload")
         except OSError as e:
             raise ApplyError("reload haproxy", f"its master does not answer: {e}") from e
         if answer.startswith("Success=0"):
             raise ApplyError("reload haproxy", answer)
-        self._wait_for(digest, mark, "reload haproxy")
+        self._wait_for(digest, mark, "reload haproxy", old)
 
     def stop(self) -> None:
         """Stop it, and return when it has ended; its connections get a few seconds to finish.
@@ -163,15 +188,15 @@ class Master:
         except OSError:
             return False
 
-    def _wait_for(self, digest: str | None, mark: int, step: str) -> None:
-        """Until a worker serves the file of this digest, or any file when it is None."""
+    def _wait_for(self, digest: str | None, mark: int, step: str, old: Worker | None = None) -> None:
+        """Until a worker that is not the old one serves the file of this digest, or any file when it is None."""
         process = self.process
         end = time.monotonic() + _START_S
         while process is not None and time.monotonic() < end:
             if process.ended(_LOOK_S):
                 raise ApplyError(step, self._log_tail(mark))
-            told = self.info().get("description")
-            if told is not None and digest in (None, told):
+            new = self.worker()
+            if new is not None and digest in (None, new.told) and (old is None or new.pid != old.pid):
                 return
         raise ApplyError(step, self._log_tail(mark) or f"no answer for {_START_S:.0f} seconds")
 

@@ -31,6 +31,8 @@ class HaproxyState:
         running_since: when the master started; None while it does not run.
         version: as the worker tells it; None while none answers.
         restarts: how often it was started again.
+        reloads: workers that took the place of others.
+        changed: settings that were changed in a worker that went on.
         last_error: why it ended, or why it did not start; None when nothing went wrong.
     """
 
@@ -39,6 +41,8 @@ class HaproxyState:
     version: str | None
     restarts: int
     last_error: str | None
+    reloads: int = 0
+    changed: int = 0
 
 
 class Supervisor:
@@ -86,10 +90,12 @@ class Supervisor:
     def state(self) -> HaproxyState:
         """How HAProxy is now."""
         with self._driver.lock:
-            process = self._driver.process
+            process, work = self._driver.process, self._driver.work
             if process is None or process.ended():
-                return HaproxyState(None, None, None, self._restarts, self._last_error)
-            return HaproxyState(process.pid, process.started, self._driver.version(), self._restarts, self._last_error)
+                pid, since, version = None, None, None
+            else:
+                pid, since, version = process.pid, process.started, self._driver.version()
+            return HaproxyState(pid, since, version, self._restarts, self._last_error, work.reloads, work.changed)
 
     def _signal(self) -> None:
         os.eventfd_write(self._wake, 1)

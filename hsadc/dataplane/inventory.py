@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from ipaddress import IPv4Interface, IPv6Interface
 
+from hsadc.dataplane.hop import hop_namespace
 from hsadc.dataplane.netlink import Address, Link, Netlink
 from hsadc.dataplane.originals import Originals, Setting
+from hsadc.dataplane.transparent import transparent_families
+from hsadc.intent.hop import DEVICE
 from hsadc.intent.inventory import Device, Inventory
 
 OWN_PREFIX = "hsadc-"
@@ -25,7 +28,8 @@ def observe_inventory(netlink: Netlink, originals: Originals) -> Inventory:
     Raises:
         NetlinkError: the kernel refuses.
     """
-    links = [link for link in netlink.links() if link.ethernet and not link.name.startswith(OWN_PREFIX)]
+    present = netlink.links()
+    links = [link for link in present if link.ethernet and not link.name.startswith(OWN_PREFIX)]
     # In a container or a lab there is no hardware: there the ends of virtual cables are the ports.
     port_kind = None if any(link.kind is None for link in links) else "veth"
     foreign = [a for a in netlink.addresses() if _kept(a)]
@@ -40,7 +44,10 @@ def observe_inventory(netlink: Netlink, originals: Originals) -> Inventory:
                 tuple(a.interface for a in foreign if a.index == link.index and isinstance(a.interface, IPv6Interface)),
             )
             for link in links
-        )
+        ),
+        hop_namespace=hop_namespace(),
+        hop_present=any(link.name == DEVICE for link in present),
+        transparent=transparent_families(netlink),
     )
 
 

@@ -170,6 +170,19 @@ class Netlink(RtnetlinkSocket):
             info.append(("IFLA_INFO_DATA", {"attrs": list(settings.items())}))
         self.request(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, {"IFLA_IFNAME": name, "IFLA_LINKINFO": {"attrs": info}})
 
+    def add_cable(self, name: str, namespace: int) -> None:
+        """Make a pair of veth devices of one name, here and in another network namespace; both are down.
+
+        Refused (EEXIST) when the name is taken here or there.
+
+        Args:
+            name: 1 to 15 characters.
+            namespace: descriptor of the other namespace; owned by the caller.
+        """
+        peer = {"attrs": [("IFLA_IFNAME", name), ("IFLA_NET_NS_FD", namespace)]}
+        info = [("IFLA_INFO_KIND", "veth"), ("IFLA_INFO_DATA", {"attrs": [("VETH_INFO_PEER", peer)]})]
+        self.request(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, {"IFLA_IFNAME": name, "IFLA_LINKINFO": {"attrs": info}})
+
     def set_master(self, index: int, master: int) -> None:
         """Make a device a port of a bridge."""
         self.request(RTM_NEWLINK, 0, {"IFLA_MASTER": master}, index=index)
@@ -182,12 +195,22 @@ class Netlink(RtnetlinkSocket):
             if e.code != errno.ENODEV:
                 raise
 
-    def set_link(self, index: int, *, mtu_bytes: int | None = None, arp: bool | None = None, up: bool | None = None) -> None:
+    def set_link(
+        self,
+        index: int,
+        *,
+        mtu_bytes: int | None = None,
+        arp: bool | None = None,
+        up: bool | None = None,
+        mac: str | None = None,
+    ) -> None:
         """Set what is not None; after an error some of it may be set."""
-        mtu = {} if mtu_bytes is None else {"IFLA_MTU": mtu_bytes}
+        attributes: dict[str, Any] = {} if mtu_bytes is None else {"IFLA_MTU": mtu_bytes}
+        if mac is not None:
+            attributes["IFLA_ADDRESS"] = mac
         mask = (0 if up is None else _IFF_UP) | (0 if arp is None else _IFF_NOARP)
         flags = (_IFF_UP if up else 0) | (_IFF_NOARP if arp is False else 0)  # flags without a mask would all be set
-        self.request(RTM_NEWLINK, 0, mtu, index=index, flags=flags, change=mask)
+        self.request(RTM_NEWLINK, 0, attributes, index=index, flags=flags, change=mask)
 
     def addresses(self) -> tuple[Address, ...]:
         """All addresses of both families, those of a device and family in the kernel's order: for IPv4, primary ones first."""

@@ -26,9 +26,10 @@ class Setting:
     """One setting of one device, or of all of them.
 
     Attributes:
-        device: Linux name; empty for what the whole network namespace shares.
+        device: Linux name; `all` or `default` for what /proc/sys/net has for all devices and for new ones; empty for what the
+            whole network namespace shares.
         index: the kernel's number of the device: after it was unplugged, another device may get its name; 0 without a device.
-        name: `mtu_bytes`, `up`, or a file below /proc/sys/net, such as `ipv4/ip_forward`.
+        name: `mtu_bytes`, `up`, a device's name in /proc/sys/net, or a file below that, such as `ipv4/ip_forward`.
     """
 
     device: str

@@ -18,6 +18,7 @@ from typing import Any, Self
 
 from pyroute2.netlink import NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR, nlmsgerr
 from pyroute2.netlink.exceptions import NetlinkError
+from pyroute2.netlink.rtnl.fibmsg import fibmsg
 from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
 from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
 from pyroute2.netlink.rtnl.ndmsg import ndmsg
@@ -27,9 +28,9 @@ from pyroute2.netlink.rtnl.tcmsg import tcmsg
 _HEADER = struct.Struct("=IHHI4x")
 """Length of header and payload, type, flags, sequence number (port left out); in the machine's byte order."""
 
-_MESSAGES = {16: ifinfmsg, 20: ifaddrmsg, 24: rtmsg, 28: ndmsg, 36: tcmsg, 44: tcmsg}
+_MESSAGES = {16: ifinfmsg, 20: ifaddrmsg, 24: rtmsg, 28: ndmsg, 32: fibmsg, 36: tcmsg, 44: tcmsg}
 """By the first type of four: RTM_NEWLINK, DELLINK, GETLINK, SETLINK are 16 to 19, and so on for addresses, routes, neighbours,
-queueing disciplines, traffic filters."""
+routing rules, queueing disciplines, traffic filters."""
 _RTM_KINDS = 4
 
 _SOL_NETLINK = 270

@@ -52,7 +52,7 @@ class RuleDriver:
         """The rules in the map."""
         with self._objects.lock:
             maps = self._objects.adopt()
-            found = [RuleIntent(s.id, *decode_rule_key(key), s.profile) for key, s in (sources(maps, "rules") if maps else ())]
+            found = [_rule(key, s) for key, s in (sources(maps, "rules") if maps else ())]
         return {rule.key: rule for rule in found}
 
     def prepare(self, wanted: Mapping[Hashable, RuleIntent]) -> None:
@@ -79,6 +79,11 @@ class RuleDriver:
     def _put(self, rule: RuleIntent) -> None:
         with self._objects.lock:
             put_source(self._objects.load(), "rules", encode_rule_key(*rule.key), Source(rule.id, rule.profile))
+
+
+def _rule(key: bytes, source: Source) -> RuleIntent:
+    address, port, protocol, hop = decode_rule_key(key)
+    return RuleIntent(source.id, address, port, protocol, source.profile, hop)
 
 
 class PortMirrorDriver:

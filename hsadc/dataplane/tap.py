@@ -8,9 +8,12 @@ from collections.abc import Hashable, Mapping
 from hsadc.dataplane.bpf import clsact
 from hsadc.dataplane.bpf.loader import Objects
 from hsadc.errors import ApplyError
+from hsadc.intent.hop import DEVICE
 from hsadc.intent.mirror import TapIntent
 
-_PROGRAMS = ("hsadc_tap_in", "hsadc_tap_out")
+_ON_INTERFACES = ("hsadc_tap_in", "hsadc_tap_out")
+_ON_HOP = ("hsadc_hop_in", "hsadc_hop_out")
+"""For the clear hop, which has rules of its own."""
 
 
 class TapDriver:
@@ -28,10 +31,10 @@ class TapDriver:
                 return {}
             netlink, hooks = self._objects.netlink, defaultdict[int, set[str]](set)
             for attachment in clsact.attachments(netlink):
-                if attachment.name in _PROGRAMS:
+                if attachment.name in (*_ON_INTERFACES, *_ON_HOP):
                     hooks[attachment.ifindex].add(attachment.name)
             found = [(TapIntent(link.name), hooks[link.index]) for link in netlink.links() if link.index in hooks]
-            return {tap.key: tap for tap, attached in found if len(attached) == len(_PROGRAMS) or tap.key not in wanted}
+            return {tap.key: tap for tap, attached in found if attached == {*_programs(tap)} or tap.key not in wanted}
 
     def prepare(self, wanted: Mapping[Hashable, TapIntent]) -> None:
         """Load the programs when there is a tap to make."""
@@ -47,7 +50,7 @@ class TapDriver:
             if link is None:
                 raise ApplyError(f"tap {new.device}", "the device does not exist")
             try:
-                for name in _PROGRAMS:
+                for name in _programs(new):
                     self._objects.attach(link.index, name)
             except BaseException:
                 self.delete(new)
@@ -61,6 +64,10 @@ class TapDriver:
         with self._objects.lock:
             link = self._objects.netlink.find_link(old.device)
             if link is not None:
-                for name in _PROGRAMS:
+                for name in _programs(old):
                     clsact.detach(self._objects.netlink, link.index, name)
             self._objects.release()
+
+
+def _programs(tap: TapIntent) -> tuple[str, str]:
+    return _ON_HOP if tap.device == DEVICE else _ON_INTERFACES

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from hsadc.errors import ConfigError
 from hsadc.intent.address import AddressIntent, compile_addresses
 from hsadc.intent.datagram import DatagramIntent, compile_datagrams
 from hsadc.intent.haproxy import HaproxyIntent, compile_services
+from hsadc.intent.hop import HopIntent, compile_hop
 from hsadc.intent.inventory import Inventory
 from hsadc.intent.link import LinkIntent, compile_links
 from hsadc.intent.mirror import (
@@ -20,9 +22,12 @@ from hsadc.intent.mirror import (
 )
 from hsadc.intent.mirror_profile import compile_mirror, compile_taps
 from hsadc.intent.mirror_warning import clamp_mss, mirror_warnings
+from hsadc.intent.pki import check_materials, pki_warnings
 from hsadc.intent.pool_warning import check_pages, server_warnings
 from hsadc.intent.ports import Port, Ports, resolve_ports
+from hsadc.intent.refusal import Refusal
 from hsadc.intent.route import RouteIntent, compile_routes
+from hsadc.intent.transparent import TransparentIntent, compile_transparent
 from hsadc.intent.tunnel import compile_tunnels
 from hsadc.model.config import Config
 from hsadc.model.title import title
@@ -41,6 +46,8 @@ class Intent:
     profiles: tuple[ProfileIntent, ...] = ()
     rules: tuple[RuleIntent, ...] = ()
     port_mirrors: tuple[PortMirrorIntent, ...] = ()
+    hops: tuple[HopIntent, ...] = ()
+    transparents: tuple[TransparentIntent, ...] = ()
     taps: tuple[TapIntent, ...] = ()
     datagrams: tuple[DatagramIntent, ...] = ()
     haproxy: tuple[HaproxyIntent, ...] = ()
@@ -48,10 +55,17 @@ class Intent:
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """An intent, and what the operator should know about it, a line each."""
+    """An intent, and what the operator should know about it.
+
+    Attributes:
+        intent: without the virtual servers that a refusal takes out of force.
+        warnings: a line each.
+        refusals: what no change may bring about.
+    """
 
     intent: Intent
     warnings: tuple[str, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
 
 
 def compile_config(config: Config, inventory: Inventory) -> Compiled:
@@ -63,11 +77,13 @@ def compile_config(config: Config, inventory: Inventory) -> Compiled:
     ports = resolve_ports(config, inventory)
     routes, route_warnings = compile_routes(config, ports)
     tunnels = compile_tunnels(config, ports)
-    served = tuple(v for v in config.virtual_server.values() if reason_not_served(v) is None)
-    check_pages(config, inventory, served)
+    refusals = refusals_of(config, inventory)
+    out = {r.server for r in refusals}
+    served = tuple(v for v in _served(config) if v.name not in out)
     owners = {v.name: _owner(v, ports) for v in config.virtual_server.values() if v.ip}
     mirror = compile_mirror(config, ports, served, tunnels)
-    taps = compile_taps(config, ports, tunnels, mirror.rules)
+    hops = compile_hop(served, inventory, mirror.rules)
+    taps = compile_taps(config, ports, tunnels, mirror.rules, hops)
     mss = {v.name: m for v in served if (m := clamp_mss(config, v, owners[v.name], tunnels)) is not None}
     intent = Intent(
         links=compile_links(config, ports),
@@ -78,13 +94,35 @@ def compile_config(config: Config, inventory: Inventory) -> Compiled:
         profiles=mirror.profiles,
         rules=mirror.rules,
         port_mirrors=mirror.port_mirrors,
+        hops=hops,
+        transparents=compile_transparent(served, inventory),
         taps=taps,
         datagrams=compile_datagrams(config, served),
         haproxy=compile_services(config, inventory, served, mss, mirror.rules),
     )
-    return Compiled(
-        intent, (*route_warnings, *server_warnings(config, ports, served), *mirror_warnings(config, ports, tunnels, taps, mss))
+    warnings = (
+        *route_warnings,
+        *server_warnings(config, ports, served),
+        *pki_warnings(config, inventory, _served(config)),
+        *mirror_warnings(config, ports, tunnels, taps, mss),
     )
+    return Compiled(intent, warnings, refusals)
+
+
+def refusals_of(config: Config, inventory: Inventory) -> tuple[Refusal, ...]:
+    """What no change may bring about, and a configuration has all the same."""
+    served = tuple(_served(config))
+    return (*check_materials(config, inventory, served), *check_pages(config, inventory, served))
+
+
+def certificate_lines(config: Config, inventory: Inventory) -> list[str]:
+    """Those warnings of a compiled configuration that come with time alone, and with its refusals."""
+    refusals = refusals_of(config, inventory)
+    return list(dict.fromkeys([*pki_warnings(config, inventory, _served(config)), *(r.warning for r in refusals)]))
+
+
+def _served(config: Config) -> Iterator[VirtualServer]:
+    return (v for v in config.virtual_server.values() if reason_not_served(v) is None)
 
 
 def reason_not_served(server: VirtualServer) -> str | None:

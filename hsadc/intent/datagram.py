@@ -87,22 +87,31 @@ def compile_datagrams(config: Config, served: Iterable[VirtualServer]) -> tuple[
         served: the virtual servers in force, of all types.
     """
     return tuple(
-        DatagramIntent(server.id, server.ip.address, server.ip.port, tuple(_tiers(config, server, server.ip)), server.auto_snat)
+        DatagramIntent(
+            server.id,
+            server.ip.address,
+            server.ip.port,
+            tuple(tier for _, tier in _tiers(config, server, server.ip)),
+            server.auto_snat,
+        )
         for server in sorted(served, key=lambda v: v.id)
         if server.type == "udp" and server.ip is not None
     )
 
 
-def _tiers(config: Config, server: VirtualServer, listener: Listener) -> Iterator[DatagramTier]:
+def pools_of_tiers(config: Config, server: VirtualServer) -> tuple[str, ...]:
+    """The names of the pools whose the tiers of a virtual server are, tier by tier."""
+    return tuple(pool for pool, _ in _tiers(config, server, server.ip)) if server.ip is not None else ()
+
+
+def _tiers(config: Config, server: VirtualServer, listener: Listener) -> Iterator[tuple[str, DatagramTier]]:
     for pool in with_backups(config, server.server_pool):
         targets = [(m.priority, t) for m in pool.members.values() if (t := _target(config, listener, pool, m)) is not None]
         bound = pool.persistence is not None and pool.persistence.kind == "source-ip"
         for priority in sorted({p for p, _ in targets}, reverse=True):
-            yield DatagramTier(
-                tuple(t for p, t in targets if p == priority),
-                pool.minimum_working_servers,
-                "source-hash" if bound else pool.load_balance,
-            )
+            serving = tuple(t for p, t in targets if p == priority)
+            balance = "source-hash" if bound else pool.load_balance
+            yield pool.name, DatagramTier(serving, pool.minimum_working_servers, balance)
 
 
 def _target(config: Config, listener: Listener, pool: ServerPool, member: PoolMember) -> DatagramTarget | None:

@@ -103,4 +103,4 @@ def _files(
     yield from tls_files(config, inventory, profiles)
     pages = {tier.sorry_page for t in tiers.values() for tier in t.all() if tier.sorry_page is not None}
     for page in sorted(pages):
-        yield HaproxyFile(page_file(page), inventory.pages[page].encode())
+        yield HaproxyFile(page_file(page), inventory.pages.get(page, "").encode())

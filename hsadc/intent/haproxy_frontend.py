@@ -67,8 +67,8 @@ def frontends(config: Config, server: VirtualServer, tiers: Tiers, mss: int | No
     yield f"frontend tls{server.id}_{encode_name(server.name)} from {'http' if leg.normalise else 'tls'}"
     yield f"  {_bind(server.ip, mss)}{tls}"
     yield from (f"  {line}" for line in _connection_limits(server))
-    if server.log_enable:
-        yield "  log global"
+    if server.log_enable:  # what goes well is logged by the clear leg
+        yield from ("  log global", f"  option {'httplog' if leg.normalise else 'tcplog'}", "  option dontlog-normal")
     yield f"  default_backend {leg.backend}"
     yield from _serving(
         config,

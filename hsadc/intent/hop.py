@@ -7,10 +7,19 @@ The packets on that cable have the client's address and port and the virtual ser
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+from hsadc.intent.inventory import Inventory
+from hsadc.intent.mirror import RuleIntent
+from hsadc.model.virtual_server import TLS_TYPES, VirtualServer
 
 DEVICE = "hsadc-hop"
 """The hop's end in the device's own network namespace, where the mirror looks at its packets."""
+
+MTU_BYTES = 1452
+"""The largest IP packet on it: 20 of IPv4, 32 of TCP with timestamps, 1400 of payload. With most tunnels' headers its copy still
+fits a wire of 1500."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,3 +40,19 @@ class HopIntent:
     def __str__(self) -> str:
         """As an error names it."""
         return f"to network namespace {self.namespace}"
+
+
+def compile_hop(served: Iterable[VirtualServer], inventory: Inventory, rules: Iterable[RuleIntent]) -> tuple[HopIntent, ...]:
+    """The hop, when a virtual server's clear text is copied, or none.
+
+    One that is there stays as long as there are virtual servers that speak TLS, copied or not: connections that were made before
+    the configuration changed may still cross it.
+
+    Args:
+        served: the virtual servers in force.
+        inventory: the machine.
+        rules: what is copied.
+    """
+    used = any(rule.hop for rule in rules)
+    crossed = inventory.hop_present and any(server.type in TLS_TYPES for server in served)
+    return (HopIntent(inventory.hop_namespace),) if used or crossed else ()

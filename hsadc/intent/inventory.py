@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from ipaddress import IPv4Interface, IPv6Interface
 
 from hsadc.intent.material import Material
@@ -43,6 +44,8 @@ class Inventory:
         pages: the configured HTML files, by name; a file that cannot be read is missing.
         hop_namespace: name of the network namespace that the hop leads to, there or not.
         hop_present: whether the hop is there.
+        transparent: the families (4, 6) of which connections from clients' addresses are taken as this device's own.
+        now: the time, UTC.
     """
 
     devices: tuple[Device, ...] = ()
@@ -50,6 +53,8 @@ class Inventory:
     pages: Mapping[str, str] = field(default_factory=dict)
     hop_namespace: str = "hsadc-hop"
     hop_present: bool = False
+    transparent: tuple[int, ...] = ()
+    now: datetime = datetime(1970, 1, 1, tzinfo=UTC)
 
     def find(self, interface: str, device: str | None) -> Device | None:
         """The device behind `interface ethernetX/Y`: the one named, else the Y-th physical one (slot X is always 0)."""

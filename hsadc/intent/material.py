@@ -13,7 +13,7 @@ class Certificate:
     Attributes:
         subject: its subject as text (RFC 4514).
         issuer: its issuer as text.
-        names: the DNS names and IP addresses that it is for (subject alternative names).
+        names: the DNS names and IP addresses that it is for: its subject alternative names, without any its common name.
         not_before: valid from, UTC.
         not_after: valid until, UTC.
         serial: its serial number in hexadecimal.
@@ -37,10 +37,13 @@ class Material:
 
     Attributes:
         certificate: the first of the certificate's file; None when no certificate is configured, or it cannot be read.
-        identity: the certificate, those of its issuers and the key, as PEM; a secret, which no text of this object shows.
+        identity: the certificate, those of its issuers and the key, as PEM without blank lines; a secret, which no text of this
+            object shows. Empty without a certificate, or when it cannot be used.
         authorities: the certificates of the authorities, as PEM.
         authority: the first of them, for `show`.
-        problem: why it cannot be used, a line that names the file; None when all is well.
+        problem: what is wrong with the files, a line that names one; None when all is well.
+        newer_problem: what is wrong with files that came in the place of those that are described here; None when these are
+            what is there.
     """
 
     certificate: Certificate | None = None
@@ -48,3 +51,4 @@ class Material:
     authorities: bytes = field(default=b"", repr=False)
     authority: Certificate | None = None
     problem: str | None = None
+    newer_problem: str | None = None

@@ -6,13 +6,23 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from hsadc.intent.access_list import compile_access_lists
-from hsadc.intent.mirror import TCP, AccessListIntent, PortMirrorIntent, ProfileIntent, RuleIntent, TapIntent, TunnelIntent
+from hsadc.intent.hop import DEVICE, HopIntent
+from hsadc.intent.mirror import (
+    TCP,
+    UDP,
+    AccessListIntent,
+    PortMirrorIntent,
+    ProfileIntent,
+    RuleIntent,
+    TapIntent,
+    TunnelIntent,
+)
 from hsadc.intent.number import number_each
 from hsadc.intent.ports import Port, Ports
 from hsadc.model.config import Config
 from hsadc.model.interface import PortMirror
 from hsadc.model.mirror_profile import MirrorTarget
-from hsadc.model.virtual_server import VirtualServer
+from hsadc.model.virtual_server import TLS_TYPES, VirtualServer
 
 FIRST_PROFILE = 1 << 16
 """The number of the first named profile; those below are of tunnel interfaces that are named directly."""
@@ -61,14 +71,37 @@ def compile_mirror(
     """What virtual servers in force and interfaces copy; what has no destination in force is left out."""
     numbers, lists = profile_numbers(config), compile_access_lists(config)
     servers = [(v, t) for v in served if (t := v.mirror_traffic) and destinations_of(config, t, tunnels)]
-    interfaces = [(e, t) for e in config.ethernet.values() if (t := e.mirror_traffic) and destinations_of(config, t, tunnels)]
-    rules = tuple(RuleIntent(v.id, v.ip.address, v.ip.port, TCP, profile_number(numbers, t)) for v, t in servers if v.ip)
+    interfaces = [(e, m) for e in config.ethernet.values() if (m := e.mirror_traffic) and destinations_of(config, m, tunnels)]
+    rules = tuple(_rule(v, profile_number(numbers, t)) for v, t in servers)
     mirrors = tuple(_port_mirror(e.name, t, ports, profile_number(numbers, t), lists) for e, t in interfaces)
     targets: dict[int, MirrorTarget] = {profile_number(numbers, t): t for _, t in (*servers, *interfaces)}
     profiles = tuple(_profile(config, number, t, lists, tunnels) for number, t in targets.items())
     used = {p.access_list for p in profiles} | {m.access_list for m in mirrors}
     by_number = {a.number: a for a in lists.values() if a.number in used}
     return MirrorIntent(tuple(by_number.values()), profiles, rules, mirrors)
+
+
+def is_decrypted(server: VirtualServer) -> bool:
+    """Whether what TLS hides is to be copied of a virtual server, over the clear hop."""
+    return server.type in TLS_TYPES and server.mirror_traffic is not None and server.mirror_traffic.view == "decrypted"
+
+
+def copied_port(server: VirtualServer) -> int | None:
+    """The port of a virtual server in its decrypted copies; None where there are no such copies."""
+    if server.ip is None or server.mirror_traffic is None or not is_decrypted(server):
+        return None
+    return server.mirror_traffic.port or server.ip.port
+
+
+def protocol_of(server: VirtualServer) -> int:
+    """The number of the IP protocol that a virtual server speaks."""
+    return UDP if server.type == "udp" else TCP
+
+
+def _rule(server: VirtualServer, profile: int) -> RuleIntent:
+    assert server.ip is not None  # noqa: S101  it is in force
+    port = copied_port(server) or server.ip.port
+    return RuleIntent(server.id, server.ip.address, port, protocol_of(server), profile, is_decrypted(server))
 
 
 _Lists = Mapping[str, AccessListIntent]
@@ -107,19 +140,24 @@ def _number_of_list(lists: _Lists, name: str | None) -> int:
 
 
 def compile_taps(
-    config: Config, ports: Ports, tunnels: tuple[TunnelIntent, ...], rules: tuple[RuleIntent, ...]
+    config: Config,
+    ports: Ports,
+    tunnels: tuple[TunnelIntent, ...],
+    rules: tuple[RuleIntent, ...],
+    hops: tuple[HopIntent, ...],
 ) -> tuple[TapIntent, ...]:
-    """Where packets of virtual servers pass: every configured interface, and the ones that own a mirrored address.
+    """Where packets of virtual servers pass: every configured interface, the ones that own a mirrored address, the clear hop.
 
     A client may be reached by another interface than the one that has the address: its packets must not be missed. Nor may
     they be copied twice where one device stands on another.
 
     They are there as soon as there is a tunnel to copy to, not only with the first rule: the kernel drops packets in the moment
     in which a device gets or loses its first filter, and a mirror that is switched on and off must not disturb what it copies.
+    The clear hop has its tap as long as it is there: from before the first packet until after the last.
     """
     tapped = {p.device.name: p.device for p in _tapped(config, ports, rules)}
     once = sorted(name for name, device in tapped.items() if device.seen_at not in tapped)
-    return tuple(map(TapIntent, once)) if tunnels else ()
+    return tuple(map(TapIntent, [*(once if tunnels else ()), *(DEVICE for _ in hops)]))
 
 
 def _tapped(config: Config, ports: Ports, rules: Iterable[RuleIntent]) -> list[Port]:

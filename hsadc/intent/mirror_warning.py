@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from hsadc.intent.hop import MTU_BYTES
 from hsadc.intent.mirror import TapIntent, TunnelIntent
-from hsadc.intent.mirror_profile import destinations_of
+from hsadc.intent.mirror_profile import destinations_of, is_decrypted
 from hsadc.intent.ports import Port, Ports
 from hsadc.intent.receiver import undecodable
 from hsadc.intent.tunnel import bound_tunnel
@@ -14,18 +15,21 @@ from hsadc.model.mirror_profile import MirrorTarget
 from hsadc.model.title import title
 from hsadc.model.virtual_server import VirtualServer
 
-TCP_HEADERS_BYTES = 40
-"""IPv4 and TCP headers without options: what an MSS does not count (RFC 9293 section 3.7.1)."""
+TCP_HEADERS_BYTES = {4: 40, 6: 60}
+"""IP and TCP headers without options, by the IP version: what an MSS does not count (RFC 9293 section 3.7.1)."""
 _ETHERNET_BYTES = 14
 
 
 def clamp_mss(config: Config, server: VirtualServer, owner: Port, tunnels: Iterable[TunnelIntent]) -> int | None:
-    """The largest TCP segment (bytes of payload) whose copy fits all tunnels that want segments cut; None when all fit."""
-    if server.mirror_traffic is None:
+    """The largest TCP segment (bytes of payload) whose copy fits all tunnels that want segments cut; None when all fit.
+
+    None also where there is nothing to ask clients for: of UDP, and of TCP that is not what is copied (copies are decrypted).
+    """
+    if server.mirror_traffic is None or server.ip is None or server.type == "udp" or is_decrypted(server):
         return None
     small = _too_small(config, server.mirror_traffic, owner.mtu_bytes, tunnels)
     fits = [t.inner_mtu_bytes for t in small if t.oversize == "segment"]
-    return min(fits) - TCP_HEADERS_BYTES if fits else None
+    return min(fits) - TCP_HEADERS_BYTES[server.ip.address.version] if fits else None
 
 
 def mirror_warnings(
@@ -108,8 +112,10 @@ def _mtu_bytes(config: Config, ports: Ports, section: str, name: str) -> int:
     """The largest IP packet of a source; of a virtual server that has no address (yet) there is none."""
     if section == "ethernet":
         return ports[name].mtu_bytes
-    listener = config.virtual_server[name].ip
-    owner = ports.owner(listener.address) if listener else None
+    server = config.virtual_server[name]
+    if is_decrypted(server):
+        return MTU_BYTES
+    owner = ports.owner(server.ip.address) if server.ip else None
     return owner.mtu_bytes if owner else 0
 
 

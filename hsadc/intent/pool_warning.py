@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from hsadc.errors import ConfigError
 from hsadc.intent.haproxy_pool import pools_of
 from hsadc.intent.inventory import Inventory
 from hsadc.intent.ports import Ports
+from hsadc.intent.refusal import Refusal
 from hsadc.model.config import Config
 from hsadc.model.title import title
 from hsadc.model.virtual_server import VirtualServer
@@ -16,17 +16,13 @@ from hsadc.model.virtual_server import VirtualServer
 _SHOWN = 5
 
 
-def check_pages(config: Config, inventory: Inventory, served: Iterable[VirtualServer]) -> None:
-    """See that the pages of the pools in use are there.
-
-    Raises:
-        ConfigError: one is not.
-    """
+def check_pages(config: Config, inventory: Inventory, served: Iterable[VirtualServer]) -> Iterator[Refusal]:
+    """The pages of the pools in use that are not there; clients are shown an empty one then."""
     for name in _pools(config, served):
         page = config.server_pool[name].sorry_page
         if page is not None and page not in inventory.pages:
             why = f'its sorry-page "{page}" is not among this device\'s files, or no text: show files has them, upload it first'
-            raise ConfigError(title("server_pool", name), why)
+            yield Refusal((name, page), title("server_pool", name), why)
 
 
 def server_warnings(config: Config, ports: Ports, served: Iterable[VirtualServer]) -> Iterator[str]:

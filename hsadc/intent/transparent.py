@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+from hsadc.intent.inventory import Inventory
+from hsadc.model.virtual_server import VirtualServer
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,3 +27,14 @@ class TransparentIntent:
     def __str__(self) -> str:
         """As an error names it."""
         return " and ".join(f"IPv{family}" for family in self.families)
+
+
+def compile_transparent(served: Iterable[VirtualServer], inventory: Inventory) -> tuple[TransparentIntent, ...]:
+    """What virtual servers in force need that have no auto-snat; those of type udp do without, as HAProxy does not serve them.
+
+    What is there stays as long as HAProxy serves anything: connections that were made before the configuration changed may still
+    need it.
+    """
+    servers = [v for v in served if v.type != "udp"]
+    families = {v.ip.address.version for v in servers if v.ip and not v.auto_snat} | {*(inventory.transparent if servers else ())}
+    return (TransparentIntent(tuple(sorted(families))),) if families else ()

@@ -1,13 +1,15 @@
-"""The client: `python -m hsadc.lab.client URL REQUESTS CONCURRENCY RECORD`.
+"""The client: `python -m hsadc.lab.client URL REQUESTS CONCURRENCY RECORD [AUTHORITY]`.
 
 It sends GET and POST requests whose bodies, up or down, are of awkward sizes, over connections that carry a few requests each,
-and records every byte of every connection. A request that fails is recorded as failed and not sent again.
+and records every byte of every connection; where the URL says https, those inside TLS. AUTHORITY is the PEM file of whom it
+believes then. A request that fails is recorded as failed and not sent again.
 """
 
 from __future__ import annotations
 
 import re
 import socket
+import ssl
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -49,8 +51,13 @@ class RequestError(Exception):
 class Recorder:
     """A socket that writes down what goes through it."""
 
-    def __init__(self, peer: tuple[str, int]) -> None:
-        self._socket = socket.create_connection(peer, timeout=_TIMEOUT_S)
+    def __init__(self, peer: tuple[str, int], tls: ssl.SSLContext | None = None) -> None:
+        link = socket.create_connection(peer, timeout=_TIMEOUT_S)
+        try:
+            self._socket = link if tls is None else tls.wrap_socket(link, server_hostname=peer[0])
+        except OSError:
+            link.close()
+            raise
         self.port: int = self._socket.getsockname()[1]
         self.sent = bytearray()
         self.received = bytearray()
@@ -78,11 +85,11 @@ class Recorder:
         self._socket.close()
 
 
-def converse(peer: tuple[str, int], requests: Sequence[Request]) -> Connection:
+def converse(peer: tuple[str, int], requests: Sequence[Request], tls: ssl.SSLContext | None = None) -> Connection:
     """Send requests one after another over one connection; after one that fails the rest is not tried, and fails too."""
     exchanges: list[Exchange] = []
     try:
-        link = Recorder(peer)
+        link = Recorder(peer, tls)
     except OSError as e:
         return Connection(0, b"", b"", tuple(Exchange(r.method, r.path, error=str(e)) for r in requests))
     try:
@@ -125,10 +132,11 @@ def exchange(link: Recorder, host: str, request: Request) -> str:
     return name
 
 
-def main(url: str, requests: str, concurrency: str, record: str) -> None:
+def main(url: str, requests: str, concurrency: str, record: str, authority: str | None = None) -> None:
     """Send the requests, so many connections at a time, and write the connections to that file."""
     host = urlsplit(url)
-    peer = (host.hostname or "", host.port or 80)
+    tls = ssl.create_default_context(cafile=authority) if host.scheme == "https" else None
+    peer = (host.hostname or "", host.port or (80 if tls is None else 443))
 
     def conversations() -> Iterator[Sequence[Request]]:
         todo = plan(int(requests))
@@ -136,7 +144,7 @@ def main(url: str, requests: str, concurrency: str, record: str) -> None:
             yield todo[start : start + _REQUESTS_PER_CONNECTION]
 
     with ThreadPoolExecutor(int(concurrency)) as threads:
-        save_connections(Path(record), threads.map(lambda few: converse(peer, few), conversations()))
+        save_connections(Path(record), threads.map(lambda few: converse(peer, few, tls), conversations()))
 
 
 if __name__ == "__main__":

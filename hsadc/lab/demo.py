@@ -11,32 +11,31 @@ from hsadc.dataplane.run import attach
 from hsadc.errors import ApplyError, Conflict
 from hsadc.lab import network
 from hsadc.lab.capture import Capture, check_tcpdump
-from hsadc.lab.compare import Route, compare
+from hsadc.lab.certificates import CLIENTS_AUTHORITY, make_files
+from hsadc.lab.compare import compare
 from hsadc.lab.decode import pick
 from hsadc.lab.equipment import Servers, run_client, start_device
 from hsadc.lab.interrupt import Interrupt, Interrupted
 from hsadc.lab.pcap import frames
 from hsadc.lab.report import render
 from hsadc.lab.runtime import Runtime, check_root, claim
-from hsadc.lab.topology import ADC, ANALYZER, CLIENT, NODES, PREFIX, URL, VIRTUAL_PORT, namespace_of
+from hsadc.lab.scenario import ARTICLE, Scenario
+from hsadc.lab.topology import NODES, PREFIX, namespace_of
 from hsadc.lab.verdict import Findings, Phase
 
 Write = Callable[[str], object]
 
 REQUESTS = 200
 CONCURRENCY = 20
-# The ADC sends with 64, and one router is in between.
-_TTL = 63
 _STOPPED = 130
 """Exit status of a shell for a command that Ctrl-C ended."""
 
-ROUTE = Route(source=ADC, destination=ANALYZER, ttl=_TTL, client=CLIENT, server=(ADC, VIRTUAL_PORT))
 
-
-def run_demo(*, keep_pcap: Path | None = None, write: Write) -> int:
+def run_demo(scenario: Scenario = ARTICLE, *, keep_pcap: Path | None = None, write: Write) -> int:
     """Make the network, send real requests through a real hsadc, compare the mirror with what happened, remove everything.
 
     Args:
+        scenario: what is shown.
         keep_pcap: where to leave a copy of the analyzer's capture.
         write: takes each line of text for the operator, such as `print`.
 
@@ -55,7 +54,7 @@ def run_demo(*, keep_pcap: Path | None = None, write: Write) -> int:
             with Interrupt() as interrupt:
                 _begin(runtime)
                 try:
-                    findings, capture = _experiment(runtime, interrupt, write)
+                    findings, capture = _experiment(scenario, runtime, interrupt, write)
                 finally:
                     _remove(runtime)
             if keep_pcap is not None:
@@ -68,7 +67,7 @@ def run_demo(*, keep_pcap: Path | None = None, write: Write) -> int:
     return 1 if findings.problems else 0
 
 
-def up(*, write: Write) -> int:
+def up(scenario: Scenario = ARTICLE, *, write: Write) -> int:
     """Make the network, the servers and the device, and leave them running; raises as `run_demo` does."""
     with claim(PREFIX) as runtime:
         _expect_down(runtime)
@@ -77,8 +76,9 @@ def up(*, write: Write) -> int:
                 _begin(runtime)
                 try:
                     network.create(PREFIX)
-                    Servers(runtime, interrupt)
-                    start_device(runtime, interrupt)
+                    make_files(runtime.imported, runtime.files)
+                    Servers(runtime, interrupt, scenario)
+                    start_device(runtime, interrupt, scenario)
                     runtime.up.touch()
                 except BaseException:
                     _remove(runtime)
@@ -87,7 +87,8 @@ def up(*, write: Write) -> int:
             write("stopped; the lab is removed")
             return _STOPPED
     write(f"the lab is up: {', '.join(namespace_of(PREFIX, node) for node in NODES)}")
-    write(f"requests: nsenter --net=/run/netns/{namespace_of(PREFIX, 'client')} curl {URL}bytes/1400")
+    authority = f"--cacert {runtime.files / CLIENTS_AUTHORITY} " if scenario.client_tls else ""
+    write(f"requests: nsenter --net=/run/netns/{namespace_of(PREFIX, 'client')} curl {authority}{scenario.url}bytes/1400")
     write(f"mirror:   nsenter --net=/run/netns/{namespace_of(PREFIX, 'analyzer')} tcpdump -ni eth0 proto gre")
     write("shell of the ADC: hsadc lab shell; the end: hsadc lab down")
     return 0
@@ -116,16 +117,17 @@ def down(*, write: Write) -> int:
     return 0
 
 
-def _experiment(runtime: Runtime, interrupt: Interrupt, write: Write) -> tuple[Findings, bytes]:
+def _experiment(scenario: Scenario, runtime: Runtime, interrupt: Interrupt, write: Write) -> tuple[Findings, bytes]:
     """What the article did; returns what was found and the bytes of the capture file."""
     write("network: client, ADC, three real servers, router, analyzer")
     network.create(runtime.prefix)
+    make_files(runtime.imported, runtime.files)
     with ExitStack() as running:
         write("real servers: rs33, rs34, rs35")
-        servers = Servers(runtime, interrupt)
+        servers = Servers(runtime, interrupt, scenario)
         running.callback(servers.stop)
-        write("ADC: hsadc with samples/article.cfg")
-        device = start_device(runtime, interrupt)
+        write(f"ADC: hsadc with samples/{scenario.sample}")
+        device = start_device(runtime, interrupt, scenario)
         running.callback(device.stop)
         analyzer = namespace_of(runtime.prefix, "analyzer")
         capture = Capture(runtime.files / "mirror.pcap", namespace=analyzer, interrupt=interrupt)
@@ -133,14 +135,16 @@ def _experiment(runtime: Runtime, interrupt: Interrupt, write: Write) -> tuple[F
         phases = []
         for name, concurrency in (("one after another", 1), (f"{CONCURRENCY} at a time", CONCURRENCY)):
             write(f"client: {REQUESTS} requests, {name}")
-            phases.append(Phase(name, tuple(run_client(runtime, interrupt, requests=REQUESTS, concurrency=concurrency))))
+            phases.append(
+                Phase(name, tuple(run_client(runtime, interrupt, scenario, requests=REQUESTS, concurrency=concurrency)))
+            )
         write("analyzer: waiting for the last packets")
         totals = capture.finish()
         status = device.stop()
         servers.stop()
         captured = capture.file.read_bytes()
-        comparison = compare(frames(captured), [c for phase in phases for c in phase.connections], ROUTE)
-        return Findings(tuple(phases), servers.reports(), totals, comparison, status), captured
+        comparison = compare(frames(captured), [c for phase in phases for c in phase.connections], scenario.route)
+        return Findings(scenario, tuple(phases), servers.reports(), totals, comparison, status), captured
 
 
 def _keep(file: Path, capture: bytes) -> None:

@@ -9,12 +9,14 @@ from functools import partial
 from pathlib import Path
 
 from hsadc.errors import ApplyError
+from hsadc.lab.certificates import CLIENTS_AUTHORITY, ORIGIN_IDENTITY
 from hsadc.lab.interrupt import Interrupt
 from hsadc.lab.process import Process
 from hsadc.lab.record import Connection, ServerReport, load_connections, load_report
 from hsadc.lab.runtime import Runtime
+from hsadc.lab.scenario import ARTICLE, Scenario
 from hsadc.lab.server import READY
-from hsadc.lab.topology import REAL_PORT, REAL_SERVERS, URL, namespace_of
+from hsadc.lab.topology import REAL_SERVERS, namespace_of
 
 _PYTHON = (sys.executable, "-m")
 _CLIENT_S = 120
@@ -24,12 +26,13 @@ _SSH = "127.0.0.1:2222"
 class Servers:
     """The real servers; they take connections once this is made. Whoever made it stops it."""
 
-    def __init__(self, runtime: Runtime, interrupt: Interrupt) -> None:
+    def __init__(self, runtime: Runtime, interrupt: Interrupt, scenario: Scenario = ARTICLE) -> None:
         self._runtime = runtime
         self._processes: list[Process] = []
         try:
             for name, address in REAL_SERVERS.items():
-                command = [*_PYTHON, "hsadc.lab.server", name, str(address), str(REAL_PORT), str(self._report(name))]
+                command = [*_PYTHON, "hsadc.lab.server", name, str(address), str(scenario.real_port), str(self._report(name))]
+                command += [str(runtime.files / ORIGIN_IDENTITY)] if scenario.server_tls else []
                 log = runtime.files / f"{name}.log"
                 place = namespace_of(runtime.prefix, name)
                 self._processes.append(Process(f"server {name}", command, log=log, namespace=place))
@@ -52,12 +55,20 @@ class Servers:
         return self._runtime.files / f"{name}.json"
 
 
-def start_device(runtime: Runtime, interrupt: Interrupt, *, options: Sequence[str] = (), launcher: Sequence[str] = ()) -> Process:
+def start_device(
+    runtime: Runtime,
+    interrupt: Interrupt,
+    scenario: Scenario = ARTICLE,
+    *,
+    options: Sequence[str] = (),
+    launcher: Sequence[str] = (),
+) -> Process:
     """Start hsadc in the ADC's namespace and wait until it takes commands; whoever calls stops it.
 
     Args:
         runtime: the lab's files.
         interrupt: what ends the wait.
+        scenario: what it is configured for.
         options: of `hsadc daemon`, in addition to those that the lab needs.
         launcher: a command and its arguments that runs another one, such as `setpriv`.
 
@@ -67,7 +78,7 @@ def start_device(runtime: Runtime, interrupt: Interrupt, *, options: Sequence[st
     """
     startup = runtime.state / "startup.cfg"
     if not startup.exists():  # a copy: who tries `save` in the lab must not change the sample
-        startup.write_text(sample("article.cfg").read_text("utf-8"), "utf-8")
+        startup.write_text(sample(scenario.sample).read_text("utf-8"), "utf-8")
     command = [*launcher, *_PYTHON, "hsadc", "daemon", "--state-dir", str(runtime.state), "--ssh", _SSH, *options]
     device = Process("hsadc daemon", command, log=runtime.files / "daemon.log", namespace=namespace_of(runtime.prefix, "adc"))
     try:
@@ -78,7 +89,9 @@ def start_device(runtime: Runtime, interrupt: Interrupt, *, options: Sequence[st
     return device
 
 
-def run_client(runtime: Runtime, interrupt: Interrupt, *, requests: int, concurrency: int) -> Sequence[Connection]:
+def run_client(
+    runtime: Runtime, interrupt: Interrupt, scenario: Scenario = ARTICLE, *, requests: int, concurrency: int
+) -> Sequence[Connection]:
     """Send requests to the virtual server from the client's namespace; returns the connections as the client saw them.
 
     Raises:
@@ -86,7 +99,8 @@ def run_client(runtime: Runtime, interrupt: Interrupt, *, requests: int, concurr
         Interrupted: the operator asked to stop.
     """
     record = runtime.files / "client.json"
-    command = [*_PYTHON, "hsadc.lab.client", URL, str(requests), str(concurrency), str(record)]
+    command = [*_PYTHON, "hsadc.lab.client", scenario.url, str(requests), str(concurrency), str(record)]
+    command += [str(runtime.files / CLIENTS_AUTHORITY)] if scenario.client_tls else []
     client = Process("client", command, log=runtime.files / "client.log", namespace=namespace_of(runtime.prefix, "client"))
     try:
         client.finish(interrupt, _CLIENT_S)

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from hsadc.lab.compare import Comparison
 from hsadc.lab.decode import describe
 from hsadc.lab.record import ServerReport
-from hsadc.lab.topology import ADC, ANALYZER, CLIENT, VIRTUAL_PORT
+from hsadc.lab.scenario import Scenario
+from hsadc.lab.topology import ANALYZER, CLIENT
 from hsadc.lab.verdict import Findings, Phase
 
 
@@ -21,26 +22,26 @@ def render(findings: Findings, examples: Iterable[bytes]) -> tuple[str, ...]:
     verdict = [f"  {problem}" for problem in findings.problems]
     return (
         "",
-        *_requests(findings.phases),
+        *_requests(findings.scenario, findings.phases),
         "",
         *_servers(findings.servers),
         "",
         *_mirror(findings.comparison, findings.totals.dropped),
         "",
-        *_bytes(findings.comparison),
+        *_bytes(findings.scenario, findings.comparison),
         "",
         *_examples(examples),
         *(("WRONG:", *verdict) if verdict else ("Everything is right: the analyzer got every byte, once, and nothing else.",)),
     )
 
 
-def _requests(phases: Sequence[Phase]) -> list[str]:
+def _requests(scenario: Scenario, phases: Sequence[Phase]) -> list[str]:
     rows = []
     for phase in phases:
         failed = phase.failures.total()
         rows.append((phase.name, len(phase.connections), phase.requests, phase.requests - failed, failed))
     return [
-        f"Requests from {CLIENT} to http://{ADC}:{VIRTUAL_PORT}/",
+        f"Requests from {CLIENT} to {scenario.url}",
         *_table(("how", "connections", "sent", "answered", "failed"), rows),
     ]
 
@@ -62,12 +63,16 @@ def _mirror(found: Comparison, dropped: int) -> list[str]:
     ]
 
 
-def _bytes(found: Comparison) -> list[str]:
+def _bytes(scenario: Scenario, found: Comparison) -> list[str]:
     rows = [
         (name, tally.recorded, tally.mirrored, tally.missing, tally.different, tally.surplus)
         for name, tally in (("client > ADC", found.to_server), ("ADC > client", found.to_client))
     ]
-    return ["Bytes of the TCP streams", *_table(("direction", "client", "mirror", "missing", "different", "surplus"), rows)]
+    inside = ", inside TLS where the client is" if scenario.client_tls else ""
+    return [
+        f"Bytes of the TCP streams{inside}",
+        *_table(("direction", "client", "mirror", "missing", "different", "surplus"), rows),
+    ]
 
 
 def _examples(frames: Iterable[bytes]) -> list[str]:

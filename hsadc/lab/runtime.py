@@ -39,6 +39,11 @@ class Runtime:
         return self.files / "state"
 
     @property
+    def imported(self) -> Path:
+        """The device's certificates and keys."""
+        return self.state / "pki"
+
+    @property
     def control_socket(self) -> Path:
         """Where the device takes commands."""
         return self.state / "control.sock"

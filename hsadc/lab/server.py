@@ -1,18 +1,21 @@
-"""A real server: `python -m hsadc.lab.server NAME ADDRESS PORT REPORT`.
+"""A real server: `python -m hsadc.lab.server NAME ADDRESS PORT REPORT [IDENTITY]`.
 
 It answers GET and POST of `/bytes/N` with N bytes and its name in the header `X-Real-Server`, over connections that stay open
-(HTTP/1.1, RFC 9112), until SIGTERM; then it writes its report and ends.
+(HTTP/1.1, RFC 9112), until SIGTERM; then it writes its report and ends. With IDENTITY, a PEM file of a certificate and its key,
+it speaks TLS.
 """
 
 from __future__ import annotations
 
 import signal
+import socket
+import ssl
 import sys
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Lock
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from hsadc.lab.payload import body
 from hsadc.lab.record import ServerReport, save_report
@@ -27,11 +30,17 @@ class RealServer(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, name: str, address: str, port: int) -> None:
+    def __init__(self, name: str, address: str, port: int, tls: ssl.SSLContext | None = None) -> None:
         self.name = name
+        self._tls = tls
         self._lock = Lock()
         self._requests: Counter[str] = Counter()
         super().__init__((address, port), Handler)
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        """The next connection; its thread does the handshake, with the first read."""
+        link, peer = super().get_request()
+        return (link if self._tls is None else self._tls.wrap_socket(link, server_side=True, do_handshake_on_connect=False)), peer
 
     def count(self, peer: str) -> None:
         """Note a request that came from the address `peer`."""
@@ -73,13 +82,17 @@ class Handler(BaseHTTPRequestHandler):
         """Say nothing: the report does."""
 
 
-def main(name: str, address: str, port: str, report: str) -> None:
+def main(name: str, address: str, port: str, report: str, identity: str | None = None) -> None:
     """Serve until SIGTERM, then write the report to that file."""
 
     def stop(*_: object) -> NoReturn:
         raise SystemExit(0)
 
-    with RealServer(name, address, int(port)) as server:
+    tls = None
+    if identity is not None:
+        tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        tls.load_cert_chain(identity)
+    with RealServer(name, address, int(port), tls) as server:
         signal.signal(signal.SIGTERM, stop)
         sys.stdout.write(READY + "\n")
         sys.stdout.flush()

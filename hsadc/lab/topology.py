@@ -17,9 +17,6 @@ PREFIX = "hsadc-lab"
 CLIENT = IPv4Address("192.168.131.1")
 ADC = IPv4Address("192.168.131.2")
 ANALYZER = IPv4Address("192.168.141.2")
-VIRTUAL_PORT = 8087
-REAL_PORT = 80
-URL = f"http://{ADC}:{VIRTUAL_PORT}/"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from hsadc.lab.capture import CaptureTotals
 from hsadc.lab.compare import Comparison
 from hsadc.lab.record import Connection, ServerReport
+from hsadc.lab.scenario import Scenario
 from hsadc.lab.topology import ADC
 
 
@@ -40,6 +41,7 @@ class Findings:
     """What was seen at the client, at the real servers and at the analyzer.
 
     Attributes:
+        scenario: what was shown.
         phases: the client's side.
         servers: the real servers' side.
         totals: what the capture says of itself.
@@ -47,6 +49,7 @@ class Findings:
         device_status: the exit status of hsadc when it was asked to end.
     """
 
+    scenario: Scenario
     phases: tuple[Phase, ...]
     servers: tuple[ServerReport, ...]
     totals: CaptureTotals

@@ -15,6 +15,7 @@ from hsadc.wire import ip
 from hsadc.wire.checksum import internet_checksum
 
 TCP, UDP = 6, 17
+PROTOCOLS = {TCP: "TCP", UDP: "UDP"}
 ETHERNET_BYTES = 14
 SYN, ACK_PSH = 0x02, 0x18
 """TCP flags of a connection's first segment, and of one with data."""

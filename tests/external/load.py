@@ -7,7 +7,8 @@ import threading
 from collections import Counter
 
 from hsadc.lab.namespace import within
-from hsadc.lab.topology import ADC, VIRTUAL_PORT
+from hsadc.lab.scenario import ARTICLE
+from hsadc.lab.topology import ADC
 
 
 class Load:
@@ -45,7 +46,7 @@ class Load:
 
     def _work(self) -> None:
         while not self._stop.is_set():
-            connection = http.client.HTTPConnection(str(ADC), VIRTUAL_PORT, timeout=10)
+            connection = http.client.HTTPConnection(str(ADC), ARTICLE.port, timeout=10)
             for _ in range(20):
                 if not self._request(connection) or self._stop.is_set():
                     break

@@ -10,9 +10,9 @@ import pytest
 
 from hsadc.cli.remote import RemoteShell
 from hsadc.lab.compare import compare
-from hsadc.lab.demo import ROUTE
 from hsadc.lab.equipment import run_client
 from hsadc.lab.pcap import frames
+from hsadc.lab.scenario import ARTICLE
 from tests.external.conftest import SAMPLES, running_lab
 from tests.external.load import Load
 from tests.external.test_article import copies_while, leftovers, wait
@@ -50,7 +50,7 @@ def test_where_bpf_is_not_allowed_every_byte_reaches_the_analyzer_all_the_same()
         capture = lab.capture()
         connections = run_client(lab.runtime, lab._interrupt, requests=200, concurrency=20)
         totals = capture.finish()
-        found = compare(frames(capture.file.read_bytes()), connections, ROUTE)
+        found = compare(frames(capture.file.read_bytes()), connections, ARTICLE.route)
         assert found.problems == ()
         assert [e.error for c in connections for e in c.exchanges] == [None] * 200
         assert counted(lab) == (found.segments,) * 3 == (totals.captured,) * 3

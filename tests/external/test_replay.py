@@ -103,7 +103,7 @@ def test_the_kernel_copies_the_packets_of_other_projects_files_as_the_pure_mirro
         device = Device(net)
         for at in range(0, len(found), 50):
             part = tuple((frame, not sent) for frame, sent in found[at : at + 50])
-            device.judge(Case("captured", wanted, part, (), {}, {}), lambda frames, _: net.run(frames))
+            device.judge(Case("captured", wanted, part, (), {}, {}), lambda frames, where, _: net.run(frames, where))
 
 
 def frames_of(path):

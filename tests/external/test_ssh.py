@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
-import pty
-import struct
-import subprocess
-import termios
-
 import pytest
 
 from tests.external.conftest import SAMPLES, hsadc
 from tests.external.openssh import ADDRESS, OpenSsh
+from tests.external.window import Window
 
 pytestmark = pytest.mark.external
 
@@ -124,38 +118,6 @@ def test_pages_follow_the_window(openssh):
             window.until("hsadc#")
         window.type("exit\r")
         assert window.status() == 0
-
-
-class Window:
-    """A terminal window with a program in it, whose controlling terminal it is: so the program is told of a new size."""
-
-    def __init__(self, command: list[str]) -> None:
-        self._end, inside = pty.openpty()
-        self._program = subprocess.Popen(["setsid", "--ctty", "--wait", *command], stdin=inside, stdout=inside, stderr=inside)
-        os.close(inside)
-
-    def __enter__(self) -> Window:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._program.kill()
-        self._program.wait()
-        os.close(self._end)
-
-    def resize(self, rows: int) -> None:
-        fcntl.ioctl(self._end, termios.TIOCSWINSZ, struct.pack("4H", rows, 200, 0, 0))
-
-    def type(self, text: str) -> None:
-        os.write(self._end, text.encode())
-
-    def until(self, end: str) -> str:
-        seen = b""
-        while not seen.endswith(end.encode()):
-            seen += os.read(self._end, 1)
-        return seen.decode()
-
-    def status(self) -> int:
-        return self._program.wait(30)
 
 
 def test_a_command_and_its_status(openssh):

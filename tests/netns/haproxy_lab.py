@@ -6,7 +6,8 @@ import http.client
 import itertools
 import os
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,6 +15,9 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 from hsadc.dataplane.haproxy import HaproxyDriver
+from hsadc.dataplane.haproxy_health import Prober
+from hsadc.dataplane.haproxy_log import LogReceiver
+from hsadc.dataplane.haproxy_log_file import newest_first
 from hsadc.intent.haproxy import HaproxyIntent, compile_services
 from hsadc.intent.inventory import Inventory
 from hsadc.model.app_profile import AppProfile
@@ -74,13 +78,14 @@ class Site:
 
     real: RealServer
     state_dir: Path
+    receiver: LogReceiver
     address: IPv4Address = field(default_factory=new_address)
     port: int = 8087
 
     def intent(
         self, weight: int = 1, address: IPv4Address | None = None, mss: int | None = 1400, **settings: object
     ) -> HaproxyIntent:
-        """The services of virtual server `l7 网`; two weights make two intents."""
+        """The services of virtual server `l7 网`; two weights make two intents, two of `mss` need two workers."""
         config = Config(
             app_profile={"xff": AppProfile("xff", x_forwarded_for=True)},
             real_server={self.real.name: self.real},
@@ -121,8 +126,22 @@ class Site:
         return [pid for pid, parent in processes.items() if parent in processes]
 
     @property
-    def log(self) -> str:
+    def notices(self) -> str:
+        """What HAProxy said of itself."""
         return (self.state_dir / "log" / "haproxy.log").read_text()
+
+    @property
+    def log(self) -> list[str]:
+        """What was logged of virtual servers."""
+        return list(newest_first(self.state_dir / "log" / "slb.log"))[::-1]
+
+
+def until(true: Callable[[], bool], limit_s: float = 20) -> None:
+    """Wait until something is so."""
+    end = time.monotonic() + limit_s
+    while not true():
+        assert time.monotonic() < end, "it never came"
+        time.sleep(0.01)
 
 
 def request(address: IPv4Address, port: int) -> str:
@@ -139,12 +158,15 @@ def request(address: IPv4Address, port: int) -> str:
 
 
 @contextmanager
-def site(state_dir: Path) -> Iterator[tuple[Site, HaproxyDriver]]:
-    """A real server, and a driver whose HAProxy is stopped in the end whatever happened."""
+def site(state_dir: Path, prober: Prober | None = None) -> Iterator[tuple[Site, HaproxyDriver]]:
+    """A real server, a driver whose HAProxy is stopped in the end whatever happened, and somebody who receives its log."""
     with real_server() as real:
-        driver = HaproxyDriver(state_dir)
-        here = Site(real, state_dir)
+        driver = HaproxyDriver(state_dir, prober)
+        receiver = LogReceiver(state_dir)
+        here = Site(real, state_dir, receiver)
+        receiver.start()
         try:
             yield here, driver
         finally:
             driver.delete(here.intent())
+            receiver.stop()

@@ -50,13 +50,13 @@ class Setup:
     states: tuple = ()
 
 
-def setup(*tunnels, rule=False, port=True, lists=(), states=(), port_list=0, port_direction="bidirection", **profile):
+def setup(*tunnels, rule=False, hop=False, port=True, lists=(), states=(), port_list=0, port_direction="bidirection", **profile):
     """A profile 1 that copies to the tunnels, by a port mirror of `front` or a rule for the server's addresses."""
     tunnels = tunnels or (tunnel(),)
     profiles = (ProfileIntent(1, tuple(t.interface for t in tunnels), **profile),)
     addresses = (SERVER, SERVER6) if rule else ()
     protocols = (6, 17)
-    rules = tuple(RuleIntent(RULE, ip_address(a), PORT, protocol, 1) for a in addresses for protocol in protocols)
+    rules = tuple(RuleIntent(RULE, ip_address(a), PORT, protocol, 1, hop) for a in addresses for protocol in protocols)
     mirrors = (PortMirrorIntent(MIRROR, FRONT, 1, port_list, port_direction),) if port else ()
     return Setup(Intents(tunnels, tuple(lists), profiles, rules, mirrors), tuple(states))
 
@@ -68,12 +68,13 @@ class Case:
     Attributes:
         name: of the test.
         setup: the configuration.
-        frames: what passes `front`, in order, with True for what it receives and False for what it sends.
+        frames: what passes the device, in order, with True for what it receives and False for what it sends.
         sent: outer IP packets, or frames of a tunnel without encapsulation, in order, as they leave by `back`.
         sources: the sources' counters afterwards, by id.
         destinations: the destinations' counters afterwards, by profile and interface.
         payloads: what an analyzer takes out of `sent` when fragments are put together; None where the table does not say.
         within_ns: how much time the packets may take; more of it lets a rate limit pass more.
+        device: `front`, or that of the clear hop.
     """
 
     name: str
@@ -84,6 +85,7 @@ class Case:
     destinations: dict
     payloads: tuple = ()
     within_ns: int = NEVER
+    device: str = FRONT
 
     def __str__(self):
         return self.name

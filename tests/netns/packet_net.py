@@ -1,9 +1,10 @@
 """A network in which the packet table passes a mirror with BPF, and what leaves is captured.
 
-    far ---- front [ADC] back ---- far
+    far ---- front, hsadc-hop [ADC] back ---- far
              cables `silent` (nobody answers there), `cut` (down); no device has an IP address or answers anything
 
-`front` has no address, so the kernel makes nothing of the packets that come there but copies. One thread on one CPU does all.
+`front` and `hsadc-hop` have no address, so the kernel makes nothing of the packets that come there but copies. One thread on one
+CPU does all.
 """
 
 import contextlib
@@ -20,10 +21,13 @@ from hsadc.dataplane.bpf.records import decode_destination_counters, decode_inde
 from hsadc.dataplane.helper_device import helpers
 from hsadc.dataplane.mirror import Mirror
 from hsadc.dataplane.reconcile import reconcile
+from hsadc.intent.hop import DEVICE
 from hsadc.intent.mirror import TapIntent
 from tests.netns.mirror_net import command, run_program
+from tests.netns.packet_case import FRONT
 
 _numbers = itertools.count()
+_TAPPED = (FRONT, DEVICE)
 _SOL_PACKET, _AUXDATA, _IGNORE_OUTGOING = 263, 8, 23
 _AUX = struct.Struct("=IIIHHHH")
 _TAG_VALID = 0x10
@@ -32,10 +36,12 @@ _END = b"\x02\0\0\0\0\x0e\x02\0\0\0\0\x0f\x88\xb6"
 """Ethernet header of the frame behind the last one."""
 _NETWORK = """
 link add front type veth peer name front netns {far}
+link add hsadc-hop type veth peer name hsadc-hop netns {far}
 link add back type veth peer name back netns {far}
 link add silent type veth peer name silent netns {far}
 link add cut type veth peer name cut netns {far}
 link set front mtu 9500 up
+link set hsadc-hop mtu 9500 up
 link set back mtu 9000 up
 link set silent up
 address add 10.2.0.2/24 dev back
@@ -83,7 +89,7 @@ class PacketNet:
         for line in _NETWORK.format(far=self.far).strip().splitlines():
             with self._quiet(line):
                 command(f"ip {'-6 ' if 'route add fd' in line else ''}-n {self.adc} {line}")
-        for device, mtu in (("front", 9500), ("back", 9000), ("silent", 1500)):
+        for device, mtu in ((FRONT, 9500), (DEVICE, 9500), ("back", 9000), ("silent", 1500)):
             with self.inside(self.far):
                 _no_ipv6(device)
             command(f"ip -n {self.far} link set {device} mtu {mtu} arp off up")
@@ -91,7 +97,7 @@ class PacketNet:
         with self.inside(self.adc):
             self._mirror = self._open_mirror()
             self._stack.callback(self._mirror.stop)
-            self._ifindex = socket.if_nametoindex("front")
+            self._indexes = {device: socket.if_nametoindex(device) for device in _TAPPED}
         self._stack.callback(self.configure, None)
 
     def _open_mirror(self):
@@ -99,18 +105,19 @@ class PacketNet:
 
     @contextlib.contextmanager
     def _quiet(self, line):
-        """IPv6 is off on `front` before it comes up."""
-        if line.startswith("link set front"):
-            with self.inside(self.adc):
-                _no_ipv6("front")
+        """IPv6 is off on `front` and `hsadc-hop` before they come up."""
+        for device in _TAPPED:
+            if line.startswith(f"link set {device}"):
+                with self.inside(self.adc):
+                    _no_ipv6(device)
         yield
 
     def _sockets(self):
         with self.inside(self.far):
             self._capture = self._packet_socket("back")
-            self._client = self._packet_socket("front", listens=False)
+            self._clients = {device: self._packet_socket(device, listens=False) for device in _TAPPED}
         with self.inside(self.adc):
-            self._server = self._packet_socket("front", listens=False)
+            self._servers = {device: self._packet_socket(device, listens=False) for device in _TAPPED}
             self._end = self._packet_socket("back", listens=False)
             self._mac = self._end.getsockname()[4]
 
@@ -138,7 +145,7 @@ class PacketNet:
         m = self._mirror
         names = ("tunnels", "access_lists", "profiles", "rules", "port_mirrors")
         with self.inside(self.adc):
-            taps = (m.taps, (TapIntent("front"),) if intents else ())
+            taps = (m.taps, tuple(map(TapIntent, _TAPPED)) if intents else ())
             reconcile([*((getattr(m, name), getattr(intents, name, ())) for name in names), taps])
             m.refresh()
             self._learn(intents)
@@ -168,30 +175,30 @@ class PacketNet:
         # Ids that are gone go with the next change.
         return {i: c for i, c in sources if i in self._ids}, {(p, self._names[i]): c for (p, i), c in copies if p}
 
-    def run(self, frames):
-        """Run the taps' programs over frames; returns what left by `back`.
+    def run(self, frames, device):
+        """Run the device's programs over frames; returns what left by `back`.
 
         What a program returns is asserted: the packet goes on, unchanged.
         """
-        programs = self._mirror._objects._programs
+        programs, kind = self._mirror._objects._programs, "hop" if device == DEVICE else "tap"
         with self.inside(self.adc), self._timed():
             for frame, received in frames:
-                program = programs["hsadc_tap_in" if received else "hsadc_tap_out"]
-                assert run_program(program, frame, self._ifindex) == (-1, frame)
+                program = programs[f"hsadc_{kind}_{'in' if received else 'out'}"]
+                assert run_program(program, frame, self._indexes[device]) == (-1, frame)
         return self._left()
 
-    def send(self, frames, expected):
-        """Let frames pass `front`, wait for the counters to be as expected; returns what left by `back`."""
-        self._pass(frames)
+    def send(self, frames, device, expected):
+        """Let frames pass the device, wait for the counters to be as expected; returns what left by `back`."""
+        self._pass(frames, device)
         end = time.monotonic() + 2
         while self.counters() != expected and time.monotonic() < end:
             time.sleep(0.001)
         return self._left()
 
-    def _pass(self, frames):
+    def _pass(self, frames, device):
         with self._timed():
             for frame, received in frames:
-                (self._client if received else self._server).send(frame)
+                (self._clients if received else self._servers)[device].send(frame)
 
     @contextlib.contextmanager
     def _timed(self):

@@ -19,6 +19,7 @@ from scapy.layers.inet6 import (
 from scapy.layers.l2 import ARP, GRE, LLC, SNAP, Dot1AD, Dot1Q, Dot3
 from scapy.packet import Raw
 
+from hsadc.intent.hop import DEVICE
 from hsadc.intent.mirror import ANY_ICMP, ANY_PROTOCOL, AccessListIntent, AccessRule, PortMirrorIntent, ProfileIntent
 from tests.netns.packet_case import (
     CLIENT,
@@ -602,6 +603,50 @@ def rules():
         "a rule, to the tunnel's own analyzer", setup(tunnel(six=True), rule=True, port=False), to_analyzer, "loop_guard", by=RULE
     )
     yield from both_sources()
+    yield from hop_rules()
+
+
+def hop_rules():
+    on_hop = {"device": DEVICE}
+    hop, both = setup(rule=True, hop=True, port=False), setup(rule=True, hop=True)
+    yield replace(copied("a rule of the hop takes both directions", hop, [REQUEST, REPLY, REQUEST6], by=RULE), **on_hop)
+    yield replace(copied("a rule of the hop, packets that are sent", hop, [REQUEST, REPLY, REQUEST6], False, by=RULE), **on_hop)
+    backward = setup(rule=True, hop=True, port=False, direction="backward")
+    yield replace(copied("a rule of the hop backward", backward, [REPLY], by=RULE), **on_hop)
+    yield replace(passed_over("a rule of the hop backward, a request", backward, REQUEST, "filtered", False, RULE), **on_hop)
+    yield unseen("a rule of the hop takes no packet elsewhere", hop, REQUEST)
+    yield replace(unseen("a rule takes no packet on the hop", setup(rule=True, port=False), REQUEST), **on_hop)
+    yield replace(unseen("no rule of the hop for another port", hop, eth() / IP(**TO) / tcp(5, dport=PORT + 1)), **on_hop)
+    case = copied("a rule of the hop and a port mirror, elsewhere", both, [REQUEST])
+    yield replace(case, sources=case.sources | {RULE: source(0, 0)})
+    case = copied("a rule of the hop and a port mirror, on the hop", both, [REQUEST], by=RULE)
+    yield replace(case, sources=case.sources | {MIRROR: source(0, 0)}, **on_hop)
+    yield replace(
+        dropped(
+            "a rule of the hop, from the analyzer", hop, eth() / IP(src="10.3.0.2", dst=SERVER) / tcp(5), "loop_guard", by=RULE
+        ),
+        **on_hop,
+    )
+    yield from rules_of_both()
+
+
+def rules_of_both():
+    """One address and port, encrypted and decrypted: a rule for each, to tunnels of their own."""
+    t1, t2 = tunnel(), tunnel("erspan", name="tunnel2", number=1, version=2)
+    two, other = setup(t1, t2, rule=True, port=False), RULE + 1
+    profiles = (ProfileIntent(1, ("tunnel1",)), ProfileIntent(2, ("tunnel2",)))
+    rules = (*two.intents.rules, *(replace(r, id=other, profile=2, hop=True) for r in two.intents.rules))
+    two = replace(two, intents=replace(two.intents, profiles=profiles, rules=rules))
+    length, none = len(behind_tags(REQUEST)), source(0, 0)
+    for name, device, number, sent, payload in (
+        ("elsewhere", FRONT, 1, outer(t1, behind_tags(REQUEST)), behind_tags(REQUEST)),
+        ("on the hop", DEVICE, 2, outer(t2, raw(REQUEST)), raw(REQUEST)),
+    ):
+        sources = {RULE: none, other: none} | {{1: RULE, 2: other}[number]: source(1, length)}
+        empty = {ONE: counted(0), (2, "tunnel2"): counted(0)}
+        destinations = empty | {(number, f"tunnel{number}"): counted(1, 1, len(payload))}
+        frames, packets = ((raw(REQUEST), True),), (bytes(sent),)
+        yield Case(f"rules of both, {name}", two, frames, packets, sources, destinations, (payload,), device=device)
 
 
 def both_sources():

@@ -2,7 +2,9 @@
 
 from hsadc.dataplane.portable.core import MirrorCore
 from hsadc.dataplane.portable.mirror import PortableMirror, make_core
+from hsadc.intent.hop import DEVICE
 from tests.netns.mirror_net import until
+from tests.netns.packet_case import FRONT
 from tests.netns.packet_net import PacketNet
 
 
@@ -50,7 +52,7 @@ class PortablePacketNet(PacketNet):
         """Counters and all that is remembered begin anew."""
         make = self._mirror._maker()
         self._mirror._copier.renew_core(lambda _: make(None))
-        assert self._mirror.capture_lost() in ({}, {"front": 0})
+        assert self._mirror.capture_lost() in ({}, {FRONT: 0, DEVICE: 0})
         self._handed = 0
 
     def counters(self):
@@ -58,8 +60,8 @@ class PortablePacketNet(PacketNet):
         counted = self._mirror.counters()
         return dict(counted.sources), dict(counted.destinations)
 
-    def send(self, frames, expected):
-        """Let frames pass `front`, wait until the mirror has dealt with each; returns what left by `back`."""
-        self._pass(frames)
+    def send(self, frames, device, expected):
+        """Let frames pass the device, wait until the mirror has dealt with each; returns what left by `back`."""
+        self._pass(frames, device)
         until(lambda: self._mirror._copier.between_packets(lambda: self._handed) >= len(frames))
         return self._left()

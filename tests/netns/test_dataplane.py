@@ -7,6 +7,7 @@ import subprocess
 import sys
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
 
@@ -20,7 +21,11 @@ from hsadc.intent.address import AddressIntent
 from hsadc.intent.compile import Intent
 from hsadc.intent.mirror import TunnelIntent
 from hsadc.intent.route import RouteIntent
+from hsadc.model.config import Config
+from hsadc.model.server_pool import ServerPool
+from hsadc.model.trust_domain import TrustDomain
 from hsadc.wire.encapsulation import Encapsulation
+from tests import pki
 
 pytestmark = pytest.mark.netns
 
@@ -45,6 +50,24 @@ exit
 """
 
 
+def test_the_inventory_has_what_files_hold(net, tmp_path):
+    pair = pki.self_signed("www.example.com")
+    for name, text in (("pki/web.pem", pair.pem + pair.key_pem), ("files/sorry.html", "later"), ("files/web.pem", "")):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o600)
+    pools = {name: ServerPool(name, sorry_page=page) for name, page in (("p", "sorry.html"), ("q", "no.html"), ("r", None))}
+    dataplane = Dataplane(tmp_path)
+    try:
+        inventory = dataplane.inventory(Config(trust_domain={"x": TrustDomain("x", None, "web.pem")}, server_pool=pools))
+        assert replace(inventory, materials={}, pages={}, now=dataplane.machine().now) == dataplane.machine()
+    finally:
+        dataplane.stop()
+    assert inventory.materials["x"].identity.decode() == pair.pem + pair.key_pem
+    assert inventory.pages == {"sorry.html": "later"}
+    assert datetime.now(UTC) - inventory.now < timedelta(minutes=1)
+
+
 @contextmanager
 def no_descriptor_left():
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -59,7 +82,7 @@ def no_descriptor_left():
     ("ask", "step"),
     [
         (Dataplane.network, "read the kernel's routes"),
-        (Dataplane.inventory, "read the kernel's devices"),
+        (Dataplane.machine, "read the kernel's devices"),
         (lambda dataplane: dataplane.apply(Intent()), "start to watch"),
     ],
 )

@@ -35,7 +35,9 @@ def configs(draw: st.DrawFn) -> Config:
     pools = {
         name: ServerPool(
             name,
-            load_balance=draw(st.sampled_from(["round-robin", "least-connection", "source-hash"])),
+            load_balance=draw(
+                st.sampled_from(["weighted-round-robin", "round-robin", "least-connection", "source-hash", "uri-hash", "random"])
+            ),
             members={r: PoolMember(r, draw(st.none() | PORTS), draw(st.none() | st.integers(1, 255))) for r in reals},
         )
         for name in draw(st.lists(NAMES, min_size=1, max_size=3, unique=True))

@@ -18,7 +18,7 @@ from pyroute2 import IPRoute
 
 from hsadc.dataplane import offload
 from hsadc.errors import ApplyError, Conflict
-from hsadc.lab import demo, namespace, network
+from hsadc.lab import namespace, network
 from hsadc.lab.capture import Capture
 from hsadc.lab.compare import compare
 from hsadc.lab.equipment import Servers, run_client
@@ -26,8 +26,9 @@ from hsadc.lab.interrupt import Interrupt
 from hsadc.lab.pcap import frames
 from hsadc.lab.process import Process
 from hsadc.lab.runtime import Runtime, claim
+from hsadc.lab.scenario import ARTICLE
 from hsadc.lab.server import READY
-from hsadc.lab.topology import ADC, ANALYZER, NODES, VIRTUAL_PORT, namespace_of
+from hsadc.lab.topology import ADC, ANALYZER, NODES, namespace_of
 from hsadc.wire.checksum import internet_checksum
 
 pytestmark = pytest.mark.netns
@@ -71,7 +72,7 @@ def configure_adc():
         kernel.route("add", dst="default", gateway="192.168.131.254")
 
 
-def ask(node, address, port=VIRTUAL_PORT):
+def ask(node, address, port=ARTICLE.port):
     """Connect from a node and say where it got to."""
 
     def connect():
@@ -118,7 +119,7 @@ class Mirror:
             if packet == b"stop":
                 return
             ports = struct.unpack_from(">HH", packet, 20) if packet[9:10] == b"\x06" else ()
-            if VIRTUAL_PORT in ports:
+            if ARTICLE.port in ports:
                 count += 1
                 for copy in self._spoil(count, packet):
                     self._out.send(b"\x00\x00\x08\x00" + copy)
@@ -144,7 +145,7 @@ def experiment(runtime, spoil):
     with Interrupt() as interrupt, ExitStack() as running:
         mirror = Mirror(spoil)
         running.callback(mirror.stop)
-        command = [sys.executable, "-m", "hsadc.lab.server", "adc", str(ADC), str(VIRTUAL_PORT), str(runtime.files / "adc.json")]
+        command = [sys.executable, "-m", "hsadc.lab.server", "adc", str(ADC), str(ARTICLE.port), str(runtime.files / "adc.json")]
         server = Process("server", command, log=runtime.files / "adc.log", namespace=place("adc"))
         running.callback(server.stop)
         server.expect(lambda: READY in server.log.read_text(), interrupt)
@@ -190,7 +191,7 @@ def test_the_analyzer_does_not_refuse_gre_but_answers_a_ping(lab):
 def test_a_faithful_mirror_is_found_faithful(lab, runtime):
     connections, captured = experiment(runtime, lambda n, packet: [packet])
     assert [e.error for c in connections for e in c.exchanges] == [None] * 40
-    found = compare(captured, connections, demo.ROUTE)
+    found = compare(captured, connections, ARTICLE.route)
     assert found.problems == ()
     assert found.to_server.mirrored == sum(len(c.sent) for c in connections) > 100_000
     assert found.to_client.mirrored == sum(len(c.received) for c in connections) > 100_000
@@ -219,7 +220,7 @@ def test_one_wrong_packet_is_found(lab, runtime, spoil, why):
         return spoil(len(full), packet)
 
     connections, captured = experiment(runtime, spoil_full)
-    problems = compare(captured, connections, demo.ROUTE).problems
+    problems = compare(captured, connections, ARTICLE.route).problems
     assert len(full) > VICTIM
     assert any(why in problem for problem in problems)
 
@@ -378,9 +379,9 @@ def whole():
 def test_a_lab_that_is_put_up_stays_up_until_it_is_put_down(whole):
     assert whole.done("up")[1] == 0
     assert names() == {place(node) for node in NODES}
-    assert ask("client", ADC) == (str(ADC), VIRTUAL_PORT)
+    assert ask("client", ADC) == (str(ADC), ARTICLE.port)
     assert whole.done("run_demo") == ("lab: it is up: `hsadc lab down` first\n", 1)
-    assert ask("client", ADC) == (str(ADC), VIRTUAL_PORT)
+    assert ask("client", ADC) == (str(ADC), ARTICLE.port)
     assert whole.done("down") == ("the lab is removed\n", 0)
     assert names() == set()
     assert [p.name for p in (Path("/run") / PREFIX).iterdir()] == ["lock"]

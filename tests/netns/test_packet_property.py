@@ -121,6 +121,6 @@ def test_random_packets(device, name):
     @given(st.lists(frames().filter(lambda pair: is_seen(SETUPS[name], pair[0])), min_size=1, max_size=4))
     def judge(passing):
         case = Case(name, SETUPS[name], tuple(passing), (), {}, {})
-        device.judge(case, lambda frames, _: device.net.run(frames))
+        device.judge(case, lambda frames, where, _: device.net.run(frames, where))
 
     judge()

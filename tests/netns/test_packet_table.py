@@ -33,7 +33,7 @@ class Device:
         expected = dict(counters.sources), dict(counters.destinations)
         for _ in range(TRIES):
             self.net.reset()
-            frames = send(case.frames, expected)
+            frames = send(case.frames, case.device, expected)
             if self.net.passing_ns < case.within_ns:
                 break
         order = by_analyzer if self.net.sends_by_tunnel and len(case.setup.intents.tunnels) > 1 else list
@@ -74,7 +74,7 @@ def can_run(frame):
 def test_a_tunnel_that_becomes_another_takes_its_profile_along(device):
     by_name = {c.name: c for c in CASES}
     for name in ("GRE ip options none over IPv4", "VXLAN over IPv4", "frames as they are", "GRE ip options sc over IPv4"):
-        device.judge(by_name[name], lambda frames, _: device.net.run(frames))
+        device.judge(by_name[name], lambda frames, where, _: device.net.run(frames, where))
 
 
 def can_pass(frame):
@@ -89,7 +89,7 @@ def is_seen(setup, frame):
 
 @pytest.mark.parametrize("case", [c for c in CASES if all(is_seen(c.setup, f) for f, _ in c.frames)], ids=str)
 def test_the_programs_do_as_the_pure_mirror(device, case):
-    device.judge(case, lambda frames, _: device.net.run(frames))
+    device.judge(case, lambda frames, where, _: device.net.run(frames, where))
 
 
 @pytest.mark.parametrize("case", [c for c in CASES if all(can_pass(f) for f, _ in c.frames)], ids=str)

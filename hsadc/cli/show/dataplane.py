@@ -36,6 +36,9 @@ def do_show_dataplane(session: Session) -> Shown:
             "running_since": timestamp(haproxy.running_since) if haproxy and haproxy.running_since else None,
             "restarts": haproxy.restarts if haproxy else None,
             "last_error": haproxy.last_error if haproxy else None,
+            "reloads": haproxy.reloads if haproxy else None,
+            "changed_settings": haproxy.changed if haproxy else None,
+            "lost_log_lines": dataplane.server_log_lost if dataplane else None,
         },
         "mirrored_servers": len(intent.rules) if intent else None,
         "mirrored_interfaces": len(intent.port_mirrors) if intent else None,
@@ -71,6 +74,8 @@ def _lines(data: Row) -> Iterator[str]:
     else:
         yield f"HAProxy: version {haproxy['version'] or 'not known'}, process {haproxy['pid']}, since {haproxy['running_since']}"
     yield f"HAProxy was started again {haproxy['restarts']} times; last error: {haproxy['last_error'] or 'none'}"
+    work = f"{number_of(haproxy['changed_settings'], 'setting')} changed at run time, {number_of(haproxy['reloads'], 'reload')}"
+    yield f"HAProxy: {work}; {number_of(haproxy['lost_log_lines'], 'line')} of its log lost"
     yield from (f"Warning: {warning}" for warning in data["warnings"])
 
 

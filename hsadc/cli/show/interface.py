@@ -62,7 +62,7 @@ def _ports(session: Session) -> Iterator[Row]:
         return
     links, addresses, _ = dataplane.network()
     by_name = {link.name: link for link in links}
-    for port in sorted(resolve_ports(session.device.running, dataplane.inventory()), key=_order):
+    for port in sorted(resolve_ports(session.device.running, dataplane.machine()), key=_order):
         link = by_name.get(port.device.name)
         state = "absent" if link is None else "up" if link.up else "down"
         held = [a.interface for a in addresses if link is not None and a.index == link.index]

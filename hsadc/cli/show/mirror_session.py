@@ -50,6 +50,8 @@ def _source(source: Mirrored) -> Row:
         "source_kind": source.kind,
         "source": source.name,
         "direction": source.direction,
+        "view": source.view,
+        "copied_port": source.port,
         "profile": source.profile_name,
         "source_access_list": source.access_lists.get("source"),
         "profile_access_list": source.access_lists.get("profile"),
@@ -111,6 +113,10 @@ def _lines(sessions: Sequence[Row], profiles: Sequence[Row]) -> Iterator[str]:
 def _how(row: Mapping[str, object]) -> Iterator[str]:
     if row["profile"] is not None:
         yield f'profile "{row["profile"]}"'
+    if row["view"]:
+        yield f"view {row['view']}"
+    if row["copied_port"]:
+        yield f"port {row['copied_port']}"
     yield f"direction {row['direction']}"
     if row["profile"] is not None:
         yield f"distribute {row['distribute']}"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from hsadc.errors import DanglingReference
 from hsadc.intent.compile import reason_not_served
@@ -13,6 +13,7 @@ from hsadc.model.config import Config
 from hsadc.model.interface import PortMirror
 from hsadc.model.mirror_profile import MirrorProfile, MirrorTarget
 from hsadc.model.title import title
+from hsadc.model.virtual_server import TLS_TYPES, ServerMirror
 
 if TYPE_CHECKING:
     from hsadc.cli.session import Session
@@ -33,6 +34,8 @@ class Mirrored:
         target: what it is copied to.
         profile: how; for a target that is an interface, what that comes to.
         number: of the profile.
+        view: `decrypted` or `encrypted` for a virtual server that speaks TLS, else None.
+        port: the port of a virtual server in its decrypted copies, where it is not its own; else None.
         off: why nothing of it is copied, whatever becomes of the destinations; None when that is not so.
     """
 
@@ -42,6 +45,8 @@ class Mirrored:
     target: MirrorTarget
     profile: MirrorProfile
     number: int
+    view: str | None = None
+    port: int | None = None
     off: str | None = None
 
     @property
@@ -78,10 +83,10 @@ def mirrored(config: Config) -> list[Mirrored]:
 
     def source(kind: str, name: str, number: int, target: MirrorTarget, off: str | None) -> Mirrored:
         profile = config.mirror_profile[target.name] if target.kind == "profile" else _direct(target.name)
-        return Mirrored(kind, name, number, target, profile, profile_number(numbers, target), off)
+        return Mirrored(kind, name, number, target, profile, profile_number(numbers, target), off=off)
 
     servers = [
-        source("virtual-server", v.name, v.id, v.mirror_traffic, reason_not_served(v))
+        replace(source("virtual-server", v.name, v.id, v.mirror_traffic, reason_not_served(v)), **_view(v.type, v.mirror_traffic))
         for v in config.virtual_server.values()
         if v.mirror_traffic
     ]
@@ -91,6 +96,13 @@ def mirrored(config: Config) -> list[Mirrored]:
         if e.mirror_traffic
     ]
     return servers + ports
+
+
+def _view(kind: str, mirror: ServerMirror) -> dict[str, Any]:
+    """What is copied of a virtual server of that type."""
+    if kind not in TLS_TYPES:
+        return {}
+    return {"view": mirror.view, "port": mirror.port if mirror.view == "decrypted" else None}
 
 
 def off(session: Session, source: Mirrored) -> str | None:

@@ -18,6 +18,9 @@ from hsadc.cli.show.record import do_show_files, do_show_record, do_show_unconfi
 from hsadc.cli.show.route import do_show_ip_route
 from hsadc.cli.show.shown import Shown
 from hsadc.cli.show.slb import do_show_real_server, do_show_server_pool, do_show_virtual_server
+from hsadc.cli.show.slb_monitor import do_show_slb_monitor
+from hsadc.cli.show.slb_session import do_show_slb_session
+from hsadc.cli.show.ssl import do_show_pki_files, do_show_ssl_certificate
 from hsadc.cli.show.tunnel import do_show_tunnel_erspan, do_show_tunnel_gre, do_show_tunnel_vxlan
 from hsadc.cli.show.version import do_show_clock, do_show_version
 from hsadc.errors import HsadcError
@@ -39,8 +42,12 @@ PARTS: Mapping[str, Callable[[Session], Shown]] = {
     "slb virtual-server": do_show_virtual_server,
     "slb server-pool": do_show_server_pool,
     "slb real-server": do_show_real_server,
+    "slb monitor": do_show_slb_monitor,
+    "slb session": do_show_slb_session,
     "tunnel erspan": do_show_tunnel_erspan,
     "tunnel vxlan": do_show_tunnel_vxlan,
+    "ssl certificate": do_show_ssl_certificate,
+    "pki files": do_show_pki_files,
     "mirror session": do_show_mirror_session,
     "mirror counters": do_show_mirror_counters,
     "running-config": do_show_running_config,

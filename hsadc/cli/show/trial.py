@@ -37,7 +37,8 @@ def trial_lines(data: Row, send: bool) -> Iterator[str]:
 def _source(row: Row) -> Iterator[str]:
     how = f', profile "{row["profile"]}"' if row["profile"] is not None else ""
     where = " and ".join(_WHERE[row["kind"], direction] for direction in row["directions"])
-    yield f"{row['kind']} {row['name']}, {where}: {_words(row['outcome'])}{how}"
+    view = f", {row['view']}" if row["view"] else ""
+    yield f"{row['kind']} {row['name']}{view}, {where}: {_words(row['outcome'])}{how}"
     if row["reason"] is not None:
         yield f"  not copied: {row['reason']}"
         return

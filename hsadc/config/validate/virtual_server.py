@@ -7,6 +7,7 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from hsadc.config.change import Change
 from hsadc.config.validate.found import Found, conflict, wrong
 from hsadc.config.validate.interface import may_be_ours
+from hsadc.intent.mirror_profile import copied_port
 from hsadc.model.title import title
 from hsadc.model.virtual_server import HTTP_TYPES, TLS_TYPES, VirtualServer
 
@@ -30,14 +31,6 @@ def _claims(server: VirtualServer) -> Iterator[tuple[Hashable, str]]:
     yield (address, server.ip.port, transport), f"{server.ip.address} port {server.ip.port} is"
     if (port := copied_port(server)) is not None:
         yield (address, port, "copied"), f"in decrypted copies {server.ip.address} port {port} is"
-
-
-def copied_port(server: VirtualServer) -> int | None:
-    """The port that decrypted copies show; None where there are no such copies."""
-    mirror = server.mirror_traffic
-    if mirror is None or server.ip is None or server.type not in TLS_TYPES or mirror.view != "decrypted":
-        return None
-    return mirror.port or server.ip.port
 
 
 def _that_may_clash(change: Change) -> list[tuple[str, VirtualServer]]:

@@ -28,7 +28,13 @@ from hsadc.dataplane.rtnetlink import RtnetlinkSocket
 from hsadc.errors import Unsupported
 
 INGRESS, EGRESS = 0xFFFFFFF2, 0xFFFFFFF3
-HOOKS = {"hsadc_tap_in": INGRESS, "hsadc_tap_out": EGRESS, "hsadc_encap": EGRESS}
+HOOKS = {
+    "hsadc_tap_in": INGRESS,
+    "hsadc_tap_out": EGRESS,
+    "hsadc_hop_in": INGRESS,
+    "hsadc_hop_out": EGRESS,
+    "hsadc_encap": EGRESS,
+}
 """Where the program of each name belongs."""
 
 # First in order, so that no other filter's verdict hides a packet; the handle keeps filters of others apart that are first too.

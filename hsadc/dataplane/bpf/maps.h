@@ -13,7 +13,7 @@ struct rule_key {
 	struct address address;
 	be16 port;
 	u8 protocol;
-	u8 pad;
+	u8 hop; /* 1: packets on the clear hop; 0: those on all other devices */
 };
 
 enum { FORWARD = 1, BACKWARD = 2 };

@@ -7,9 +7,13 @@
 #include "encap.h"
 #include "tap.h"
 
-SECTION("hsadc_tap_in") int tap_in(struct __sk_buff *skb) { return tap(skb, FORWARD); }
+SECTION("hsadc_tap_in") int tap_in(struct __sk_buff *skb) { return tap(skb, FORWARD, 0); }
 
-SECTION("hsadc_tap_out") int tap_out(struct __sk_buff *skb) { return tap(skb, BACKWARD); }
+SECTION("hsadc_tap_out") int tap_out(struct __sk_buff *skb) { return tap(skb, BACKWARD, 0); }
+
+SECTION("hsadc_hop_in") int hop_in(struct __sk_buff *skb) { return tap(skb, 0, 1); }
+
+SECTION("hsadc_hop_out") int hop_out(struct __sk_buff *skb) { return tap(skb, 0, 1); }
 
 SECTION("hsadc_encap") int encap(struct __sk_buff *skb) { return encapsulate(skb); }
 

@@ -24,7 +24,7 @@ _Address = IPv4Address | IPv6Address
 _MAPPED = bytes(10) + b"\xff\xff"
 _INDEX = struct.Struct("=I")
 _PAIR = struct.Struct("=II")
-_RULE_KEY = struct.Struct("!16sHBx")
+_RULE_KEY = struct.Struct("!16sHB?")
 _SOURCE = struct.Struct("=IIII")
 _MASKS = struct.Struct("=QQ")
 _PROFILE = struct.Struct("=13I8I8I")
@@ -83,15 +83,15 @@ def encode_vxlan_port(port: int) -> bytes:
     return struct.pack("!HH", port, 0)
 
 
-def encode_rule_key(address: _Address, port: int, protocol: int) -> bytes:
+def encode_rule_key(address: _Address, port: int, protocol: int, hop: bool = False) -> bytes:
     """What a virtual server's packets are matched by."""
-    return _RULE_KEY.pack(encode_address(address), port, protocol)
+    return _RULE_KEY.pack(encode_address(address), port, protocol, hop)
 
 
-def decode_rule_key(key: bytes) -> tuple[_Address, int, int]:
+def decode_rule_key(key: bytes) -> tuple[_Address, int, int, bool]:
     """The opposite of `encode_rule_key`."""
-    packed, port, protocol = _RULE_KEY.unpack(key)
-    return decode_address(packed) or IPv6Address(0), port, protocol
+    packed, port, protocol, hop = _RULE_KEY.unpack(key)
+    return decode_address(packed) or IPv6Address(0), port, protocol, hop
 
 
 def _name(numbers: Mapping[str, int], number: int) -> str:

@@ -7,13 +7,14 @@
 
 static const u32 SAMPLE_SEED = 0x73616d70, DESTINATION_FACTOR = 0x9e3779b1;
 
-INLINE struct source *find_rule(struct scratch *scratch, const struct address *address, be16 port)
+INLINE struct source *find_rule(struct scratch *scratch, const struct address *address, be16 port, u32 hop)
 {
 	struct rule_key *key = &scratch->rule_key;
 
 	key->address = *address;
 	key->port = port;
 	key->protocol = scratch->packet.protocol;
+	key->hop = hop;
 	return bpf_map_lookup_elem(&rules, key);
 }
 
@@ -178,7 +179,7 @@ INLINE void mirror(struct __sk_buff *skb, struct scratch *scratch, const struct 
 }
 
 /* The virtual server's rule that takes the packet, by its destination (forward), else by its source (backward). */
-INLINE void match(struct scratch *scratch)
+INLINE void match(struct scratch *scratch, u32 hop)
 {
 	struct source *rule;
 
@@ -186,10 +187,10 @@ INLINE void match(struct scratch *scratch)
 	if (!scratch->packet.has_ports)
 		return;
 	scratch->direction = FORWARD;
-	rule = find_rule(scratch, &scratch->packet.destination, scratch->packet.destination_port);
+	rule = find_rule(scratch, &scratch->packet.destination, scratch->packet.destination_port, hop);
 	if (!rule) {
 		scratch->direction = BACKWARD;
-		rule = find_rule(scratch, &scratch->packet.source, scratch->packet.source_port);
+		rule = find_rule(scratch, &scratch->packet.source, scratch->packet.source_port, hop);
 	}
 	if (rule)
 		scratch->rule = *rule;
@@ -208,7 +209,8 @@ INLINE int refuse(const struct __sk_buff *skb, const struct source *port)
 	return TC_ACT_UNSPEC;
 }
 
-INLINE int tap(struct __sk_buff *skb, u32 port_direction)
+/* Both are known when this is compiled. The clear hop (`hop` 1) has rules of its own, and is no interface that could be mirrored. */
+INLINE int tap(struct __sk_buff *skb, u32 port_direction, u32 hop)
 {
 	struct scratch *scratch = find_scratch(0);
 	u32 ifindex = skb->ifindex;
@@ -216,7 +218,7 @@ INLINE int tap(struct __sk_buff *skb, u32 port_direction)
 
 	if (!scratch || skb->mark == COPY_MARK)
 		return TC_ACT_UNSPEC;
-	port = bpf_map_lookup_elem(&port_mirrors, &ifindex);
+	port = hop ? 0 : bpf_map_lookup_elem(&port_mirrors, &ifindex);
 	if (scratch->depth >= DEPTH_MAX)
 		return port ? refuse(skb, port) : TC_ACT_UNSPEC;
 	if (scratch->depth)
@@ -225,14 +227,14 @@ INLINE int tap(struct __sk_buff *skb, u32 port_direction)
 		return TC_ACT_UNSPEC;
 	read_packet(skb, scratch);
 	FORGET();
-	match(scratch);
+	match(scratch, hop);
 	scratch->taken_by = 0;
 	scratch->port.profile = 0;
 	if (port)
 		scratch->port = *port;
 	FORGET();
 #pragma unroll
-	for (u32 i = 0; i < 2; i++) {
+	for (u32 i = 0; i < 2 - hop; i++) {
 		const struct source *source = i ? &scratch->port : &scratch->rule;
 
 		if (source->profile)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from hsadc.dataplane.portable.access import compile_search
 from hsadc.dataplane.portable.packet import GRE, MAPPED, UDP, Header, Packet, quoted
+from hsadc.intent.hop import DEVICE
 from hsadc.intent.mirror import AccessListIntent, PortMirrorIntent, ProfileIntent, RuleIntent, TunnelIntent
 from hsadc.wire import vxlan
 from hsadc.wire.flow import flow_hash, mix, rank, sampled
@@ -92,7 +93,7 @@ class Selection:
         """`is_up` tells whether copies can be sent by a tunnel's interface now."""
         self._lists = {intent.number: (intent.rules, compile_search(intent)) for intent in intents.access_lists}
         self._profiles = {profile.number: profile for profile in intents.profiles}
-        self._rules = {(packed(rule.address), rule.port, rule.protocol): rule for rule in intents.rules}
+        self._rules = {(packed(rule.address), rule.port, rule.protocol, rule.hop): rule for rule in intents.rules}
         self._port_mirrors = {mirror.device: mirror for mirror in intents.port_mirrors}
         self._analyzers = analyzers(intents.tunnels)
         self._vxlan_ports = vxlan_ports(intents.tunnels)
@@ -115,7 +116,7 @@ class Selection:
         """The same with the reasons: one for each source that takes the packet; the rule's is first."""
         hash_ = hash_of(packet)
         found = []
-        if (match := self._find_rule(packet)) is not None:
+        if (match := self._find_rule(packet, device == DEVICE)) is not None:
             rule, direction = match
             found.append(self._judge(Judgement(rule.id, MATCHED, rule.profile, (), direction), packet, hash_))
         if (mirror := self._port_mirrors.get(device)) is not None:
@@ -125,13 +126,13 @@ class Selection:
             found.append(judgement)
         return found
 
-    def _find_rule(self, packet: Packet) -> tuple[RuleIntent, str] | None:
+    def _find_rule(self, packet: Packet, hop: bool) -> tuple[RuleIntent, str] | None:
         if packet.header is None or packet.ports is None:
             return None
         source, destination, protocol = packet.header[:3]
-        if (rule := self._rules.get((destination, packet.ports[1], protocol))) is not None:
+        if (rule := self._rules.get((destination, packet.ports[1], protocol, hop))) is not None:
             return rule, FORWARD
-        if (rule := self._rules.get((source, packet.ports[0], protocol))) is not None:
+        if (rule := self._rules.get((source, packet.ports[0], protocol, hop))) is not None:
             return rule, BACKWARD
         return None
 

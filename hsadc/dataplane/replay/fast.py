@@ -23,6 +23,7 @@ from hsadc.dataplane.replay.matching import RuleTable, permitted
 from hsadc.dataplane.replay.numbering import Numbering
 from hsadc.dataplane.replay.plan import Plan, Target, make_plan
 from hsadc.dataplane.replay.records import Group
+from hsadc.intent.hop import DEVICE
 
 _LARGEST = 65535
 _ORDERS = 256  # more than a packet has copies: 8 destinations of 2 profiles in 8 pieces each
@@ -83,7 +84,7 @@ class FastMirror:
         plans = {p.number: make_plan(p, core, self._headers) for p in intents.profiles}
         self._plans = list(plans.values())
         self._lists = {intent.number: intent for intent in intents.access_lists}
-        self._rules = RuleTable(intents.rules)
+        self._rules = RuleTable(rule for rule in intents.rules if rule.hop == (device == DEVICE))
         numbers = list(plans)
         self._rule_plans = np.array([*(numbers.index(rule.profile) for rule in self._rules.rules), -1], np.int64)
         names = [f.name for f in fields(SourceTally)]

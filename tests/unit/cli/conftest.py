@@ -31,6 +31,7 @@ class MemoryShell:
         self.page_length: int | None = None
         self.closed = False
         self.ran: list[str] = []
+        self.answers: list[str | None] = []
         self.history: list[str] = []
         self.started = threading.Event()
         self.may_go_on = threading.Event()
@@ -49,6 +50,8 @@ class MemoryShell:
         if words[:1] == ["live"]:
             self.live = int(words[1])
             return Reply(("begun",), more=True)
+        if words == ["secret"]:
+            return Reply(("one is needed",), ask="Secret: ")
         if words[:1] == ["show"]:
             return Reply(self._show(*words[1:]))
         if words[:1] == ["watch"]:
@@ -98,6 +101,13 @@ class MemoryShell:
         if self.live < -1:
             return Reply(("% Error: the device went down",), ok=False)
         return Reply(("the end",)) if stop or self.live < 0 else Reply((f"packet {self.live}",), more=True)
+
+    def answer(self, text: str | None) -> Reply:
+        """`secret` asks until it gets `sesame`, or nothing."""
+        self.answers.append(text)
+        if text is None:
+            return Reply(("% Error: nothing was told",), ok=False)
+        return Reply(("open",)) if text == "sesame" else Reply(("% Error: wrong",), ask="Again: ")
 
     def finish(self) -> Reply:
         if self.name == "refused":

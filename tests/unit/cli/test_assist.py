@@ -85,7 +85,7 @@ class TestHelp:
         def refuse():
             raise ApplyError("read the kernel's devices", "no buffer space available")
 
-        monkeypatch.setattr(device.dataplane, "inventory", refuse)
+        monkeypatch.setattr(device.dataplane, "machine", refuse)
         assert session.help("show interface ") == [
             "% Error: read the kernel's devices: no buffer space available; nothing was changed"
         ]
@@ -107,7 +107,7 @@ class TestComplete:
             ("terminal ", Completion(words=("length", "no", "prompt-blank", "width"))),
             ("show ip ", Completion(0, "route ")),
             ("s", Completion(words=("save", "show"))),
-            ("show s", Completion(words=("slb", "startup-config"))),
+            ("show s", Completion(words=("slb", "ssl", "startup-config"))),
             ("show slb r", Completion(1, "real-server ")),
             ("copy running-config s", Completion(1, "startup-config ")),
             ("xyz", Completion()),

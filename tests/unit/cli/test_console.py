@@ -290,3 +290,32 @@ def test_importing_it_does_not_import_prompt_toolkit_nor_ssh_asyncssh():
     code = "import sys, hsadc.cli.console, hsadc.cli.ssh; print({'prompt_toolkit', 'asyncssh'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+class TestSecret:
+    def test_nothing_of_it_is_shown(self, type_at, make_shell):
+        shell = make_shell()
+        printed = type_at(shell, "secret\rses?\x7fame\rshow version\r")
+        assert (shell.answers, shell.ran) == (["sesame"], ["secret", "show version"])
+        assert "one is needed\nSecret: \nopen\n" in printed
+        assert "sesame" not in printed
+
+    def test_again_and_abandoned(self, type_at, make_shell):
+        shell = make_shell()
+        printed = type_at(shell, "secret\rwrong\r\x03show version\r")
+        assert (shell.answers, shell.ran) == (["wrong", None], ["secret", "show version"])
+        assert "Secret: \n% Error: wrong\nAgain: \n% Error: nothing was told\n" in printed
+
+    def test_what_was_pasted_behind_it_answers_it(self, type_at, make_shell):
+        shell = make_shell()
+        printed = type_at(shell, "\x1b[200~secret\nsesame\nshow version\n\x1b[201~")
+        assert (shell.answers, shell.ran) == (["sesame"], ["secret", "show version"])
+        assert "sesame" not in printed
+
+    def test_a_terminal_that_is_gone_has_not_answered(self, make_shell):
+        shell, paper = make_shell(), Paper(24)
+        with create_pipe_input() as typed, create_app_session(input=typed, output=paper):
+            typed.send_text("secret\rsesa")
+            typed.close()
+            run_console(shell)
+        assert shell.answers == [None]

@@ -209,3 +209,19 @@ def test_a_command_goes_on_as_long_as_somebody_listens(path, make_shell):
             shell.run("live 99")
             shell.follow()
         assert shells[0].ended.wait(5)
+
+
+def test_a_secret_is_asked_for_and_told(path, make_shell):
+    shells = []
+
+    def make(login: Login) -> Shell:
+        shells.append(make_shell(login))
+        return shells[-1]
+
+    with running(path, make), RemoteShell(path) as shell:
+        assert shell.run("secret").ask == "Secret: "
+        assert shell.answer("no").ask == "Again: "
+        assert (shell.answer("sesame").lines, shell.answer(None).ok) == (("open",), False)
+        assert shells[0].answers == ["no", "sesame", None]
+        with pytest.raises(ControlError, match="not a message that the device understands"):
+            shell._ask("answer", text=5)

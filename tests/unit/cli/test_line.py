@@ -251,3 +251,59 @@ class TestServeTerminal:
 def serve_error(word: str) -> str:
     margin = " " * len("hsadc(config)#")
     return f"{margin}^-----unrecognized keyword {word}\r\n% Invalid input detected at '^' marker.\r\nhsadc(config)#"
+
+
+class TestSecret:
+    def test_nothing_of_it_is_shown(self, make_shell):
+        shell = make_shell()
+        written = serve(shell, "secret\r", "ses", "ame\r", "show version\r", "exit\r")
+        assert shell.answers == ["sesame"]
+        assert written.startswith("hsadc#secret\r\none is needed\r\nSecret: \r\nopen\r\nhsadc#show version\r\n")
+
+    def test_what_was_typed_ahead_answers_it(self, make_shell):
+        shell = make_shell()
+        written = serve(shell, "secret\rwrong\rsesame\rshow version\rexit\r")
+        assert (shell.answers, shell.ran) == (["wrong", "sesame"], ["secret", "show version", "exit"])
+        assert "Secret: \r\n% Error: wrong\r\nAgain: \r\nopen\r\n" in written
+        assert "sesame" not in written
+
+    @pytest.mark.parametrize(
+        ("typed", "answer"),
+        [
+            ("sesama\x7fe\r", "sesame"),
+            ("nonsense\x15sesame\r", "sesame"),
+            ("ses" + UP + LEFT + "\tame\r", "sesame"),
+            ("a?b\r\n\x03", "a?b"),
+            ("sesame\x1a", "sesame"),
+            ("a\x04b\r\x03", "ab"),
+            ("\x7f\x7f\r\x03", ""),
+            ("日本\x7f\r\x03", "日"),
+        ],
+    )
+    def test_keys(self, make_shell, typed, answer):
+        shell = make_shell()
+        serve(shell, "secret\r", *typed, "exit\r")
+        assert shell.answers[0] == answer
+
+    @pytest.mark.parametrize("key", ["\x03", "ses\x03", "\x04"])
+    def test_it_can_be_abandoned(self, make_shell, key):
+        shell = make_shell()
+        written = serve(shell, "secret\r", key, "show version\r", "exit\r")
+        assert (shell.answers, shell.ran) == ([None], ["secret", "show version", "exit"])
+        assert "Secret: \r\n% Error: nothing was told\r\n" in written
+
+    def test_who_hangs_up_has_not_answered(self, make_shell):
+        shell = make_shell()
+        serve(shell, "secret\r", "sesa")
+        assert shell.answers == []
+        assert shell.ended.wait(5)
+
+    def test_it_is_not_waited_for_for_ever(self, make_shell):
+        shell, wire = make_shell(), Wire("secret\r", silent=True)
+        asyncio.run(serve_terminal(shell, wire, 0.2))
+        assert wire.written.endswith("Secret: \r\n% Closed: nothing was typed for 0.2 seconds\r\n")
+
+    def test_a_line_without_end_takes_no_memory(self, make_shell):
+        shell = make_shell()
+        serve(shell, "secret\r", *["x" * 4096] * 100, "\r\x03", "exit\r")
+        assert len(shell.answers[0]) == LINE_LIMIT + 1

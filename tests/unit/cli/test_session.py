@@ -156,7 +156,8 @@ class TestDoubt:
     """A beginning that means something in a block, and something else around it."""
 
     @pytest.mark.parametrize(
-        ("line", "choices"), [("sh", "show | shutdown"), ("s", "save | show | shutdown | slb"), ("SH", "show | shutdown")]
+        ("line", "choices"),
+        [("sh", "show | shutdown"), ("s", "save | show | shutdown | slb | ssl-profile"), ("SH", "show | shutdown")],
     )
     def test_it_does_nothing(self, session, device, line, choices):
         run(session, "configure", "interface ethernet0/1")

@@ -14,8 +14,10 @@ from wcwidth import wcswidth
 from hsadc.cli.commands import COMMANDS
 from hsadc.cli.log import RECENT
 from hsadc.cli.session import Session
+from hsadc.dataplane.pki import PkiReader
 from hsadc.model.config import SECTIONS
-from tests.unit.config.memory import FULL, MIRRORED, PORTS, ROOT, MemoryDataplane, adc, configure
+from tests import pki
+from tests.unit.config.memory import FULL, MIRRORED, PORTS, ROOT, WATCHED, MemoryDataplane, adc, configure
 from tests.unit.syntax.test_nodes import everything
 
 KEYS = Path(__file__).parents[3] / "docs" / "json-keys.md"
@@ -27,12 +29,25 @@ SHOWN_BY_OTHERS = (
     "show configuration difference candidate",
     "show tech-support",
 )
+TLS = """
+pki trust-domain "web"
+  certificate file web.crt
+exit
+ssl-profile "tls"
+  trust-domain "web"
+exit
+slb virtual-server "off"
+  server-ssl-profile "tls"
+exit
+"""
 TEST = "test mirror 10.3.0.1 1000 10.0.0.1 8080 tcp send"
 COMMAND_LINES = {
     "show_running_config": "show running-config",
     "show_startup_config": "show startup-config",
     "show_candidate": "show configuration candidate",
     "show_record": "show configuration record",
+    "show_pki_files": "show pki files",
+    "show_ssl_certificate": "show ssl certificate",
     "show_unconfirmed": "show configuration unconfirmed",
     "show_difference_startup": "show configuration difference",
     "show_difference_candidate": "show configuration difference candidate",
@@ -47,6 +62,9 @@ COMMAND_LINES = {
     "show_virtual_server": "show slb virtual-server",
     "show_server_pool": "show slb server-pool",
     "show_real_server": "show slb real-server",
+    "show_slb_session": "show slb session",
+    "show_slb_log": "show slb log",
+    "show_slb_monitor": "show slb monitor",
     "show_mirror_counters": "show mirror counters",
     "show_mirror_session": "show mirror session",
     "show_this": "show this",
@@ -333,41 +351,6 @@ class TestTunnels:
         assert not any("next hop" in line for line in lines)
 
 
-class TestLoadBalancing:
-    def test_virtual_servers_without_a_dataplane(self, kept):
-        lines = show(kept, "slb virtual-server")
-        assert cells(lines, "Virtual server") == ["网站", "off"]
-        assert cells(lines, "State") == ["down (not served)", "down (shutdown)"]
-        assert cells(lines, "Address") == ["10.0.0.1:80", "-"]
-        assert cells(lines, "Mirror") == ["tunnel1", "-"]
-        assert cells(lines, "Total") == ["-", "-"]
-
-    def test_virtual_servers_in_force(self, served):
-        lines = show(served, "slb virtual-server")
-        assert cells(lines, "State") == ["up", "down (shutdown)"]
-        assert cells(lines, "Total") == ["20", "-"]
-        assert cells(lines, "In bytes") == ["4000", "-"]
-        assert cells(show(served, "slb virtual-server 网站"), "Sessions") == ["1"]
-
-    def test_pools(self, kept):
-        lines = show(kept, "slb server-pool")
-        assert cells(lines, "Pool") == ["p", "p", "empty"]
-        assert cells(lines, "Real server") == ["r", "服务器二", "-"]
-        assert cells(lines, "Port") == ["8080", "-", "-"]
-        assert cells(lines, "Weight") == ["9", "-", "-"]
-
-    def test_real_servers(self, served):
-        lines = show(served, "slb real-server")
-        assert cells(lines, "Real server") == ["r", "服务器二"]
-        assert cells(lines, "Virtual server") == ["网站", "-"]
-        assert cells(lines, "Check") == ["UP", "-"]
-        assert cells(lines, "Total") == ["10", "-"]
-
-    @pytest.mark.parametrize("kind", ["virtual-server", "server-pool", "real-server"])
-    def test_one_that_is_not_there(self, device, kind):
-        assert refused(device, f"slb {kind} x") == (f'% Error: slb {kind} "x": there is no such object',)
-
-
 def keys(data, path=""):
     """Each key of the data, with the keys that lead there; `[]` stands for the entries of a list, `*` for names."""
     if isinstance(data, list):
@@ -387,8 +370,11 @@ class TestJson:
 
     def test_the_keys_stay_as_they_are(self, tmp_path):
         RECENT.handle(logging.makeLogRecord({"name": "hsadc", "msg": "a record"}))
-        device = adc(tmp_path, MemoryDataplane(*PORTS))
-        configure(device, FULL + MIRRORED)
+        dataplane = MemoryDataplane(*PORTS)
+        dataplane.pki = PkiReader(tmp_path / "pki")
+        device = adc(tmp_path, dataplane)
+        device.imports.files.write("web.crt", pki.self_signed("www.example.com").pem)
+        configure(device, FULL + MIRRORED + TLS + WATCHED)
         session = configuring(device)
         for line in ("save one", "hostname two", "save two", "copy running-config a.cfg", "commit confirmed 5", "hostname three"):
             assert session.run(line).ok
@@ -413,7 +399,12 @@ class TestJson:
         assert config["hostname"] == "edge"
         assert config["virtual_server"]["网站"]["ip"] == {"address": "10.0.0.1", "port": 80}
         assert config["routes"][0] == {"destination": "0.0.0.0/0", "next_hop": "10.0.0.254", "distance": 1}
-        assert config["server_pool"]["p"]["members"][1] == {"real_server": "服务器二", "port": None, "weight": None}
+        assert config["server_pool"]["p"]["members"][1] == {
+            "real_server": "服务器二",
+            "port": None,
+            "weight": None,
+            "priority": 1,
+        }
         assert config["ethernet"]["ethernet0/0"]["secondary_addresses"] == ["10.0.1.1/24"]
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from hsadc.cli.session import Session
 from hsadc.dataplane.mirror_counters import DestinationCounters
+from hsadc.intent.material import Material
 from hsadc.wire.probe import TCP, Flow, frame
 from tests.unit.config.memory import FULL, MIRRORED, PORTS, MemoryDataplane, adc, configure
 
@@ -223,3 +224,108 @@ class TestProbes:
     def test_one_that_nobody_counted_is_lost(self, mirroring, monkeypatch):
         monkeypatch.setattr(mirroring.dataplane, "send_probe", lambda *_: DestinationCounters())
         assert data(mirroring, "virtual-server 网站 send")["sent"][0]["outcome"] == "lost"
+
+
+class _AnyFiles:
+    """Trust domains whose files are all there."""
+
+    def materials(self, domains):
+        return {d.name: Material(identity=b"CERTIFICATE KEY") for d in domains}
+
+
+TLS = """
+pki trust-domain d
+  certificate file c.pem
+  key file k.pem
+exit
+ssl-profile web
+  trust-domain d
+exit
+interface ethernet0/0
+  ipv6 address 2001:db8::1/64
+exit
+interface ethernet0/1
+  no mirror-traffic
+exit
+slb virtual-server "safe" type https id 40
+  server-pool "p"
+  auto-snat
+  ip 10.0.0.1 port 443
+  ssl-profile web
+  mirror-traffic interface tunnel1 port 8080
+exit
+slb virtual-server "six" type ssl id 41
+  server-pool "p"
+  auto-snat
+  ip 2001:db8::1 port 993
+  ssl-profile web
+  mirror-traffic interface tunnel1
+exit
+slb server-pool "names"
+  real-server "r"
+exit
+slb virtual-server "names" type udp id 42
+  server-pool "names"
+  auto-snat
+  ip 10.0.0.1 port 53
+  mirror-traffic interface tunnel1
+exit
+"""
+
+
+class TestDecryptedCopies:
+    @pytest.fixture
+    def decrypting(self, mirroring):
+        mirroring.dataplane.pki = _AnyFiles()
+        configure(mirroring, TLS)
+        return mirroring
+
+    def test_they_are_seen_on_the_hop(self, decrypting):
+        lines = ask(decrypting, "virtual-server safe")
+        assert lines[0].startswith("Packet 192.0.2.1 port 49152 > 10.0.0.1 port 443, tcp")
+        assert lines[1] == "virtual-server safe, decrypted, from the client and to the client: matched"
+        assert lines[-1] == "    a packet of 1452 bytes: unchanged, in one packet of 1480 bytes"
+
+    @pytest.mark.parametrize(
+        ("flow", "way"),
+        [("10.3.0.1 7 10.0.0.1 443 tcp", "from the client"), ("10.0.0.1 443 10.3.0.1 7 tcp", "to the client")],
+    )
+    def test_what_a_client_sends_is_copied_there(self, decrypting, flow, way):
+        assert ask(decrypting, flow)[1] == f"virtual-server safe, decrypted, {way}: matched"
+
+    @pytest.mark.parametrize("flow", ["10.3.0.1 7 10.0.0.1 443 udp", "10.3.0.1 7 10.0.0.1 444 tcp"])
+    def test_other_packets_are_not(self, decrypting, flow):
+        assert "safe" not in {row["name"] for row in data(decrypting, flow)["sources"]}
+
+    def test_the_port_of_the_copies_is_another_virtual_servers(self, decrypting):
+        (row,) = data(decrypting, "10.3.0.1 7 10.0.0.1 8080 tcp")["sources"]
+        assert (row["name"], row["view"]) == ("second", None)
+
+    def test_a_probe_is_as_the_analyzer_would_see_the_packet(self, decrypting):
+        ask(decrypting, "virtual-server safe send")
+        flow = Flow(ip_address("192.0.2.1"), 49152, ip_address("10.0.0.1"), 8080, TCP)
+        assert decrypting.dataplane.probes == [("tunnel1", frame(flow))]
+
+    def test_ipv6(self, decrypting):
+        lines = ask(decrypting, "virtual-server six")
+        assert lines[0].startswith("Packet 2001:db8::1 port 49152 > 2001:db8::1 port 993, tcp")
+        assert lines[1] == "virtual-server six, decrypted, from the client and to the client: matched"
+
+    def test_udp(self, decrypting):
+        assert ask(decrypting, "virtual-server names")[1] == "virtual-server names, from the client and to the client: matched"
+        assert 'Not copied: slb virtual-server "names": only its UDP is copied' in ask(decrypting, "10.3.0.1 7 10.0.0.1 53 tcp")
+
+    def test_without_a_destination_in_force(self, decrypting):
+        configure(decrypting, "interface tunnel1\nshutdown")
+        reason = 'Not copied: slb virtual-server "safe": interface tunnel1 is shut down'
+        assert ask(decrypting, "virtual-server safe")[-1] == reason
+        assert reason in ask(decrypting, "10.3.0.1 7 10.0.0.1 443 tcp")
+
+    def test_the_session_says_what_is_copied(self, decrypting):
+        reply = Session(decrypting).run("show mirror session safe")
+        assert reply.lines[1] == "  view decrypted, port 8080, direction bidirection"
+        (found,) = json.loads("\n".join(Session(decrypting).run("show mirror session safe | json").lines))["sessions"]
+        assert (found["view"], found["copied_port"]) == ("decrypted", 8080)
+        assert Session(decrypting).run("show mirror session six").lines[1] == "  view decrypted, direction bidirection"
+        configure(decrypting, "slb virtual-server safe\nmirror-traffic interface tunnel1 view encrypted")
+        assert Session(decrypting).run("show mirror session safe").lines[1] == "  view encrypted, direction bidirection"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import fields
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface
 from pathlib import Path
@@ -15,26 +15,42 @@ from hsadc.config.commit import MakeChange
 from hsadc.config.lock import Author
 from hsadc.dataplane.ability import YES, Abilities
 from hsadc.dataplane.capture import Packet
-from hsadc.dataplane.haproxy_statistics import Counters, VirtualServerStatistics
+from hsadc.dataplane.conntrack import Flow
+from hsadc.dataplane.datagram_statistics import DatagramSession, DatagramStatistics, statistics_of
+from hsadc.dataplane.haproxy_sessions import ServerSession
+from hsadc.dataplane.haproxy_statistics import Counters, ServerStatistics, VirtualServerStatistics
 from hsadc.dataplane.haproxy_supervisor import HaproxyState
+from hsadc.dataplane.haproxy_words import ServerHealth
 from hsadc.dataplane.mirror_counters import DestinationCounters, MirrorCounters, SourceCounters
 from hsadc.dataplane.neighbour import Neighbour
 from hsadc.dataplane.netlink import Address, Link, Route
+from hsadc.dataplane.pki import PkiReader
+from hsadc.dataplane.prober import ProbeState
 from hsadc.dataplane.reconcile import Outcome, reconcile
 from hsadc.dataplane.tunnel import TunnelState
 from hsadc.dataplane.tunnel_history import Past, Trouble
 from hsadc.errors import ConfigError
 from hsadc.intent.compile import Intent
 from hsadc.intent.inventory import Device, Inventory
+from hsadc.intent.probe import Probe
 from hsadc.model.config import Config
 from hsadc.syntax.edit import Editor
 from hsadc.syntax.grammar import load_grammar
 from hsadc.syntax.load import apply_line
 
-COUNTED = Counters("OPEN", 1, 20, 3, 300, 4000, 50000, 0, 0, 0)
+COUNTED = Counters(
+    sessions_current=1, sessions_total=20, sessions_peak=3, requests_total=300, bytes_in=4000, bytes_out=50000, responses_5xx=2
+)
 SEEN = SourceCounters(seen=120, filtered=15, sampled_out=5, matched_packets=100, matched_bytes=64000, copied=99, failed=1)
 COPIED = DestinationCounters(copies=99, sent_packets=90, sent_bytes=60000, oversize=9)
-REAL = Counters("UP", 1, 10, 2, 150, 2000, 25000, 0, 0, 0)
+REAL = ServerStatistics(
+    "pool1.1_p",
+    1,
+    "p",
+    "r",
+    ServerHealth("up", True, None, 77, "it answers 200", 3, 9),
+    Counters(sessions_current=1, sessions_total=10, sessions_peak=2, requests_total=150, bytes_in=2000, bytes_out=25000),
+)
 
 
 class MemoryDriver:
@@ -100,10 +116,13 @@ class MemoryDataplane:
         probes: interface and frame of what was sent by hand.
         probed: its counters.
         before_apply: called as `apply` begins.
+        pki: reads the files of trust domains; without one nobody looks at them.
+        pages: the HTML files.
+        now: the time.
     """
 
     def __init__(self, *devices: Device) -> None:
-        self.machine = Inventory(devices or (Device("eth0"), Device("eth1"), Device("br0", physical=False)))
+        self._machine = Inventory(devices or (Device("eth0"), Device("eth1"), Device("br0", physical=False)))
         self.drivers = [MemoryDriver(f.name, self._step) for f in fields(Intent)]
         self.fail_at: int | None = None
         self.steps = 0
@@ -115,6 +134,9 @@ class MemoryDataplane:
         self.probed: dict[str, DestinationCounters] = {}
         self.traffic: list[list[Packet]] = []
         self.captures: list[MemoryCapture] = []
+        self.pki: PkiReader | None = None
+        self.pages: dict[str, str] = {}
+        self.now = NOON
         self._intent = Intent()
 
     def _step(self) -> None:
@@ -127,8 +149,12 @@ class MemoryDataplane:
         """All that is there, by kind."""
         return {d.kind: dict(d.objects) for d in self.drivers}
 
-    def inventory(self) -> Inventory:
-        return self.machine
+    def machine(self) -> Inventory:
+        return self._machine
+
+    def inventory(self, config: Config) -> Inventory:
+        files = {} if self.pki is None else self.pki.materials(config.trust_domain.values())
+        return replace(self.machine(), materials=files, pages=dict(self.pages), now=self.now)
 
     def apply(self, intent: Intent) -> Outcome:
         self.before_apply()
@@ -164,8 +190,8 @@ class MemoryDataplane:
         return {} if self.mirror_path == "bpf" else {"eth0": 3, "eth1": 0}
 
     def network(self) -> tuple[tuple[Link, ...], tuple[Address, ...], tuple[Route, ...]]:
-        indices = {d.name: n for n, d in enumerate(self.machine.devices, 2)}
-        links = tuple(Link(indices[d.name], d.name, d.mtu_bytes, True, True, True, None) for d in self.machine.devices)
+        indices = {d.name: n for n, d in enumerate(self._machine.devices, 2)}
+        links = tuple(Link(indices[d.name], d.name, d.mtu_bytes, True, True, True, None) for d in self._machine.devices)
         addresses = tuple(Address(indices[a.device], a.address, False, True) for a in self._intent.addresses)
         routes = [Route(r.destination, r.metric, r.gateway, indices.get(r.device or "", 2), True) for r in self._intent.routes]
         routes += [
@@ -222,10 +248,35 @@ class MemoryDataplane:
         self.cleared += 10
 
     def virtual_servers(self) -> dict[int, VirtualServerStatistics]:
-        return {r.id: VirtualServerStatistics(r.id, COUNTED, COUNTED, {"r": REAL}) for r in self._intent.rules}
+        return {r.id: VirtualServerStatistics(r.id, COUNTED, None, COUNTED, (REAL,)) for r in self._intent.rules}
+
+    def datagrams(self) -> dict[int, DatagramStatistics]:
+        return {d.id: statistics_of(d, {}, (), self._probed) for d in self._intent.datagrams}
+
+    def _probed(self, probe: Probe) -> ProbeState:
+        return ProbeState(probe.type != "icmp", f"{probe} is so", NOON, NOON)
+
+    def datagram_sessions(self) -> Iterator[DatagramSession]:
+        for d in self._intent.datagrams:
+            flow = Flow(IPv4Address("192.0.2.9"), 4000, d.address, d.port, d.tiers[0].targets[0].address, 53, 30, 1, 80, 1, 300)
+            yield DatagramSession(d.id, d.tiers[0].targets[0].real_server, flow)
+
+    def server_sessions(self, most: int, virtual_server: int | None = None) -> tuple[tuple[ServerSession, ...], int]:
+        found = [ServerSession("0x1", r.id, "192.0.2.9:4000", "p", "r", NOON, 100, 2000) for r in self._intent.rules]
+        chosen = [s for s in found if virtual_server in (None, s.virtual_server)]
+        return tuple(chosen[:most]), len(chosen)
+
+    logged = (
+        '192.0.2.9:40312 [26/Nov/2026:05:07:11.203] "网站" "p"/"r" 0/0/1/12/13 200 1234 - - ---- 2/2/0/0/0 0/0 "GET / HTTP/1.1"',
+        '192.0.2.9:40313 [26/Nov/2026:05:07:12.203] "off" "p"/"r" 1/2/3 77 cD 2/2/0/0/0 0/0',
+    )
+    server_log_lost = 5
+
+    def server_log(self) -> Iterator[str]:
+        return reversed(self.logged)
 
     def haproxy(self) -> HaproxyState:
-        return HaproxyState(7, None, "2.8.25", 2, "exit status 139")
+        return HaproxyState(7, None, "2.8.25", 2, "exit status 139", 3, 17)
 
 
 class MemoryAlarm:
@@ -415,6 +466,15 @@ slb virtual-server "third" type tcp id 4
 exit
 """
 """More of the mirror, on top of FULL, on a machine with three ports."""
+
+WATCHED = """
+slb monitor "alive" type http
+exit
+slb server-pool "p"
+  monitor "alive"
+exit
+"""
+"""More of server load balancing, on top of FULL."""
 
 PORTS = (Device("eth0"), Device("eth1"), Device("eth2"))
 

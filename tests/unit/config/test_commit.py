@@ -64,7 +64,10 @@ def test_a_commit_puts_in_force(device, plane):
         "profiles": 1,
         "rules": 1,
         "port_mirrors": 0,
+        "hops": 0,
+        "transparents": 0,
         "taps": 2,
+        "datagrams": 0,
         "haproxy": 1,
     }
 

@@ -104,6 +104,7 @@ def test_what_is_too_large_is_refused(files, monkeypatch):
 
 def test_the_folder_has_room_for_so_many_files_and_bytes(files, monkeypatch):
     monkeypatch.setattr(module, "FILES_KEPT", 3)
+    files = Files(files.folder)
     monkeypatch.setattr(module, "ROOM_BYTES", 2 << 20)
     files.write("a", "x" * (1 << 20))
     files.write("a", "x" * (3 << 19))

@@ -157,7 +157,7 @@ slb virtual-server "s" type https id 2
   server-pool "web"
   ssl-profile "web"
   server-ssl-profile "back"
-  mirror-traffic interface tunnel1
+  mirror-traffic interface tunnel1 http2 raw
   ip 192.168.131.2 port 443
 exit
 slb virtual-server "dns" type udp id 3

@@ -51,17 +51,20 @@ exit
 
 HTTP = 'slb virtual-server "v" type http id 1\n server-pool "p"\n auto-snat\n ip 10.0.0.1 port 8080\n'
 HTTPS = 'slb virtual-server "s" type https id 2\n server-pool "p"\n auto-snat\n ip 10.0.0.1 port 443\n ssl-profile "web"\n'
-SSL = 'slb virtual-server "t" type ssl id 3\n server-pool "p"\n auto-snat\n ip 2001:db8::1 port 993\n ssl-profile "web"\n log enable\n'
+SSL = 'slb virtual-server "t" type ssl id 3\n server-pool "p"\n auto-snat\n ip 2001:db8::1 port 993\n ssl-profile "web"\n'
+SSL += " log enable\n"
 TCP_SERVER = 'slb virtual-server "m" type tcp id 4\n server-pool "p"\n ip 2001:db8::1 port 3306\n'
 
 CASES: dict[str, str] = {
     "tls-offload": HTTPS,
     "tls-http2": "app-profile h2\n http2\n x-forwarded-for insert\nexit\n" + HTTPS + " app-profile h2",
-    "tls-clients": "ssl-profile web\n trust-domain authorities\n client-auth require\n max-version tlsv1.2\n cipher ECDHE+AESGCM\n"
-    " cipher-suites TLS_AES_128_GCM_SHA256\nexit\n" + HTTPS,
+    "tls-clients": "ssl-profile web\n trust-domain authorities\n client-auth require\n max-version tlsv1.2\n"
+    " cipher ECDHE+AESGCM\n cipher-suites TLS_AES_128_GCM_SHA256\nexit\n" + HTTPS,
     "tls-optional-clients": "ssl-profile web\n trust-domain authorities\n client-auth optional\nexit\n" + SSL,
-    "tls-proxy": "ssl-profile back\n trust-domain authorities\n trust-domain www\n verify-server\n server-name app.example\nexit\n"
-    "slb monitor s type https\nexit\nslb server-pool p\n monitor s\nexit\n" + HTTPS + " server-ssl-profile back",
+    "tls-proxy": "ssl-profile back\n trust-domain authorities\n trust-domain www\n verify-server\n"
+    " server-name app.example\nexit\nslb monitor s type https\nexit\nslb server-pool p\n monitor s\nexit\n"
+    + HTTPS
+    + " server-ssl-profile back",
     "tls-proxy-any-name": "ssl-profile back\nexit\nslb server-pool p\n monitor web\nexit\n" + HTTP + " server-ssl-profile back",
     "tls-proxy-tcp": "ssl-profile back\nexit\n" + SSL + " server-ssl-profile back",
     "tls-name-without-proof": "ssl-profile back\n server-name app.example\nexit\nslb monitor s type https\n port 8443\nexit\n"

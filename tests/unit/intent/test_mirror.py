@@ -43,7 +43,8 @@ def test_what_must_be_dealt_with_packet_by_packet():
 def test_objects_of_one_key_are_one_object_that_changes():
     rule = RuleIntent(1, FOUR[0], 80, 6, 1)
     assert rule.key == replace(rule, id=2, profile=2).key
-    assert len({rule.key, replace(rule, address=SIX[0]).key, replace(rule, port=81).key, replace(rule, protocol=17).key}) == 4
+    others = [replace(rule, **change) for change in ({"address": SIX[0]}, {"port": 81}, {"protocol": 17}, {"hop": True})]
+    assert len({rule.key, *(other.key for other in others)}) == 5
     assert PortMirrorIntent(1, "eth0", 1).key == PortMirrorIntent(2, "eth0", 2, 3, "forward").key == TapIntent("eth0").key
     assert ProfileIntent(1, ("tunnel1",)).key == ProfileIntent(1, ("tunnel2",), "forward").key
     assert AccessListIntent(7, ()).key == 7

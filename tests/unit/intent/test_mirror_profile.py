@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from ipaddress import IPv4Address
 
 import pytest
 
 from hsadc.intent.compile import compile_config
 from hsadc.intent.inventory import Device, Inventory
 from hsadc.intent.mirror import AccessListIntent, PortMirrorIntent, ProfileIntent, RuleIntent, TapIntent
-from hsadc.intent.mirror_profile import FIRST_PORT, FIRST_PROFILE, profile_numbers, source_id
-from tests.unit.intent.words import MACHINE, config
+from hsadc.intent.mirror_profile import FIRST_PORT, FIRST_PROFILE, copied_port, profile_numbers, source_id
+from hsadc.model.virtual_server import Listener, ServerMirror, VirtualServer
+from tests.unit.intent.words import MACHINE, TLS_MACHINE, TLS_WORDS, config
 
 TUNNELS = "".join(
     f"tunnel gre t{n}; source 10.0.0.1; destination 10.9.0.{n}; exit; interface tunnel{n}; tunnel gre t{n}; exit;" for n in (1, 2)
@@ -98,6 +100,39 @@ def test_a_destination_that_is_shut_down_is_left_out_and_a_mirror_without_destin
 
 def test_a_virtual_server_that_is_not_in_force_is_not_mirrored():
     assert intent(f"{BASE} {SERVER} mirror-traffic profile m; shutdown").rules == ()
+
+
+def rule_of(kind, mirror):
+    """The rule of a mirrored virtual server on port 443."""
+    tls = "ssl-profile web;" if kind in ("https", "ssl") else ""
+    words = f"slb virtual-server v type {kind} id 3; server-pool p; auto-snat; ip 2001:db8::1 port 443; {tls} {mirror}"
+    (rule,) = intent(f"{BASE} {TLS_WORDS} slb server-pool p; exit; {words}", TLS_MACHINE).rules
+    assert (rule.id, str(rule.address)) == (3, "2001:db8::1")
+    return rule.port, rule.protocol, rule.hop
+
+
+@pytest.mark.parametrize(
+    ("kind", "mirror", "port", "protocol", "hop"),
+    [
+        ("tcp", "mirror-traffic profile m", 443, 6, False),
+        ("http", "mirror-traffic profile m", 443, 6, False),
+        ("udp", "mirror-traffic profile m", 443, 17, False),
+        ("https", "mirror-traffic profile m", 443, 6, True),
+        ("ssl", "mirror-traffic profile m view decrypted", 443, 6, True),
+        ("https", "mirror-traffic interface tunnel1 port 80", 80, 6, True),
+        ("https", "mirror-traffic profile m view encrypted", 443, 6, False),
+    ],
+)
+def test_what_tls_hides_is_copied_on_the_hop(kind, mirror, port, protocol, hop):
+    assert rule_of(kind, mirror) == (port, protocol, hop)
+
+
+def test_a_port_is_for_decrypted_copies_alone():
+    mirrored = ServerMirror("interface", "tunnel1", 80)
+    server = VirtualServer("v", "https", ip=Listener(IPv4Address("10.0.0.1"), 443), mirror_traffic=mirrored)
+    assert copied_port(server) == 80
+    others = {"type": "http"}, {"ip": None}, {"mirror_traffic": None}, {"mirror_traffic": replace(mirrored, view="encrypted")}
+    assert {copied_port(replace(server, **other)) for other in others} == {None}
 
 
 def test_a_profile_has_its_number_whatever_other_profiles_there_are():

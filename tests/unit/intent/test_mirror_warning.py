@@ -8,7 +8,7 @@ import pytest
 
 from hsadc.intent.compile import compile_config
 from hsadc.intent.inventory import Inventory
-from tests.unit.intent.words import MACHINE, config
+from tests.unit.intent.words import MACHINE, TLS_MACHINE, TLS_WORDS, config
 
 TUNNELS = "".join(
     f"tunnel gre t{n}; source 10.0.0.1; destination 10.9.0.{n}; %s exit; interface tunnel{n}; tunnel gre t{n}; exit;"
@@ -102,6 +102,44 @@ def test_frames_that_leave_as_they_are():
         f"interface ethernet0/0: copies of packets over 1500 bytes do not fit its 1500 bytes: TCP is {IN_PIECES}",
     )
     assert warnings(cable, POOL, SERVER, "mirror-traffic profile c") == ()
+
+
+SIX = SERVER.replace("10.0.0.1", "2001:db8::1")
+
+
+def test_the_headers_of_ipv6_are_larger():
+    assert mss(base(), SIX, TO_M) == str(1476 - 60)
+    assert "segments of at most 1416 bytes" in warnings(base(), SIX, TO_M)[0]
+
+
+HTTPS = "slb virtual-server v type https id 3; server-pool p; auto-snat; ip 10.0.0.1 port 443; ssl-profile web;"
+
+
+def decrypted(settings, *more, mirror="mirror-traffic profile m; exit;"):
+    """Warnings, and the segments that the clients of a TLS virtual server are asked for."""
+    found = compile_config(config("".join((TLS_WORDS, base(settings), HTTPS, mirror, *more))), TLS_MACHINE)
+    (haproxy,) = found.intent.haproxy
+    return found.warnings, haproxy.services.partition("mss ")[2].split()[0]
+
+
+def test_the_hops_packets_are_made_to_fit():
+    assert decrypted("") == ((), "32767")
+    assert decrypted("mtu 1476;") == ((), "32767")
+    small = "interface tunnel1: copies of packets over 1451 bytes do not fit its 1475 bytes"
+    assert decrypted("mtu 1475;") == ((f"{small}: TCP is {IN_PIECES}",), "32767")
+    assert decrypted("mtu 1475; oversize fragment;") == ((f"{small}: they are sent in fragments",), "32767")
+
+
+def test_what_is_copied_encrypted_is_as_large_as_on_the_wire():
+    encrypted = "mirror-traffic profile m view encrypted; exit;"
+    (warning,), asked = decrypted("", mirror=encrypted)
+    assert warning.startswith("interface tunnel1: copies of packets over 1476 bytes do not fit its 1500 bytes: clients are asked")
+    assert asked == "1436"
+
+
+def test_clients_of_udp_cannot_be_asked_for_anything():
+    found = compiled(base(), SERVER.replace("tcp", "udp"), TO_M)
+    assert found.warnings == (f"{TOO_LARGE}TCP is {IN_PIECES}",)
 
 
 def test_a_virtual_server_without_an_address_has_no_packets():

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import IPv4Interface, IPv6Interface
 
 from hsadc.intent.inventory import Device, Inventory
+from hsadc.intent.material import Material
 from hsadc.intent.mirror import TunnelIntent
 from hsadc.intent.ports import Ports, resolve_ports
 from hsadc.intent.tunnel import compile_tunnels
@@ -20,6 +22,9 @@ MACHINE = Inventory(
         Device("br0", physical=False),
     )
 )
+TLS_WORDS = "pki trust-domain d; certificate file c.pem; key file k.pem; exit; ssl-profile web; trust-domain d; exit;"
+"""For virtual servers of types https and ssl."""
+TLS_MACHINE = replace(MACHINE, materials={"d": Material(identity=b"CERTIFICATE KEY")})
 
 
 def config(text: str, base: Config | None = None) -> Config:

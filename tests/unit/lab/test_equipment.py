@@ -4,6 +4,7 @@ from hsadc.config.check import check_file
 from hsadc.errors import ApplyError
 from hsadc.lab import topology
 from hsadc.lab.equipment import sample
+from hsadc.lab.scenario import SCENARIOS
 from hsadc.syntax.grammar import load_grammar
 from hsadc.syntax.load import load
 from hsadc.syntax.render import Renderer
@@ -29,13 +30,15 @@ def test_the_samples_are_sound(name):
     assert check_file(grammar, sample(name)) == []
 
 
-def test_the_network_has_the_addresses_of_the_article():
-    config = load(grammar, sample("article.cfg").read_text()).config
-    (virtual,) = config.virtual_server.values()
-    assert virtual.ip is not None
-    assert (virtual.ip.address, virtual.ip.port) == (topology.ADC, topology.VIRTUAL_PORT)
+@pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=lambda s: s.name)
+def test_the_network_has_the_addresses_of_the_sample(scenario):
+    config = load(grammar, sample(scenario.sample).read_text()).config
+    virtual = next(v for v in config.virtual_server.values() if v.mirror_traffic)
+    assert (virtual.ip.address, virtual.ip.port) == (topology.ADC, scenario.port)
+    assert (virtual.mirror_traffic.port or scenario.port) == scenario.copied_port
+    assert (virtual.ssl_profile is not None, virtual.server_ssl_profile is not None) == (scenario.client_tls, scenario.server_tls)
     assert {name: (s.ip, s.port) for name, s in config.real_server.items()} == {
-        name: (address, topology.REAL_PORT) for name, address in topology.REAL_SERVERS.items()
+        name: (address, scenario.real_port) for name, address in topology.REAL_SERVERS.items()
     }
     assert [t.destination for t in config.gre_tunnel.values()] == [topology.ANALYZER]
     assert [a.ip for e in config.ethernet.values() for a in e.addresses] == [topology.ADC]

@@ -5,6 +5,7 @@ import pytest
 from hsadc.lab.capture import CaptureTotals
 from hsadc.lab.compare import compare
 from hsadc.lab.record import Connection, Exchange, ServerReport
+from hsadc.lab.scenario import ARTICLE
 from hsadc.lab.verdict import Findings, Phase
 from tests.unit.lab.frames import ADC, frame, stream
 from tests.unit.lab.test_compare import ROUTE
@@ -20,6 +21,7 @@ def connection(port, *exchanges):
 def findings(*connections, **changes):
     frames = [frame(p) for c in connections for p in (*stream(b"up", port=c.port), *stream(b"down", up=False, port=c.port))]
     found = Findings(
+        scenario=ARTICLE,
         phases=(Phase("one after another", connections),),
         servers=(ServerReport("rs33", {ADC: 2}),),
         totals=CaptureTotals(len(frames), 0),

@@ -23,6 +23,9 @@ from hsadc.syntax.password import verify_password
 grammar = load_grammar()
 
 
+V = 'slb virtual-server "v"'
+
+
 def loaded(*lines, base=None):
     found = load(grammar, "\n".join(lines), base)
     assert found.mistakes == ()
@@ -201,7 +204,7 @@ def test_every_mistake_is_found_and_says_where():
             7,
             1,
             ConfigError,
-            'slb virtual-server "v": there is no such object; to make one: slb virtual-server "v" type {tcp|udp|http|https|ssl} id <1-65535>',
+            f"{V}: there is no such object; to make one: {V} type {{tcp|udp|http|https|ssl}} id <1-65535>",
         ),
     ]
 
@@ -284,3 +287,21 @@ def test_the_search_for_garbage_is_left_as_it_was():
 def test_the_heads_of_blocks_are_remembered_for_later_errors():
     found = load(grammar, '\ntunnel gre "a"\nexit\ninterface tunnel1\nexit\ntunnel gre "a"\n')
     assert found.places == {("gre_tunnel", "a"): 2, ("tunnel_interface", "tunnel1"): 4}
+
+
+@pytest.mark.parametrize(
+    ("head", "line", "gone", "again"),
+    [
+        ("slb virtual-server v type http id 1", 'rule 5 path /x server-pool "p"', "no rule 5", "there is no such entry: rule 5"),
+        ("app-profile a", "timeout client 5", "no timeout client", "there is no such entry: timeout client"),
+        (
+            "app-profile a",
+            "header request remove X-A",
+            "no header request remove X-A",
+            "there is no such entry: header request remove X-A",
+        ),
+    ],
+)
+def test_an_entry_goes_by_what_tells_it_from_others(head, line, gone, again):
+    loaded = load(grammar, f"{head}\n{line}\n{gone}\n{gone}\n")
+    assert [(m.line, str(m.error)) for m in loaded.mistakes] == [(4, again)]

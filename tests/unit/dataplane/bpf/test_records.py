@@ -184,9 +184,10 @@ def test_source_bytes():
     assert struct.unpack("=IIII", Source(7, 1).encode()) == (7, 1, 0, 3)
 
 
-@given(hosts(4) | hosts(6), u16, st.integers(0, 255))
-def test_rule_key_comes_back(address, port, protocol):
-    assert records.decode_rule_key(records.encode_rule_key(address, port, protocol)) == (address, port, protocol)
+@given(hosts(4) | hosts(6), u16, st.integers(0, 255), st.booleans())
+def test_rule_key_comes_back(address, port, protocol, hop):
+    key = address, port, protocol, hop
+    assert records.decode_rule_key(records.encode_rule_key(*key)) == key
 
 
 def test_rule_key_bytes():
@@ -194,6 +195,8 @@ def test_rule_key_bytes():
     assert key.hex() == "00000000000000000000ffffc0a883021f970600"
     key = records.encode_rule_key(IPv6Address("2001:db8::1"), 80, 17)
     assert key.hex() == "20010db80000000000000000000000010050" + "1100"
+    key = records.encode_rule_key(IPv4Address("192.168.131.2"), 443, 6, True)
+    assert key.hex() == "00000000000000000000ffffc0a8830201bb0601"
 
 
 @given(u32, u32)

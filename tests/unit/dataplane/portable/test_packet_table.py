@@ -16,7 +16,7 @@ def mirrored(case, now_ns=NOW_NS):
     """What the pure mirror sends of a case's packets, and its counters."""
     statuses = {interface: TunnelStatus(state) for interface, state in case.setup.states}
     core = MirrorCore(case.setup.intents, statuses)
-    sent = [o.data for frame, received in case.frames for o in core.process(frame, "front", received, now_ns)]
+    sent = [o.data for frame, received in case.frames for o in core.process(frame, case.device, received, now_ns)]
     return sent, core.counters()
 
 

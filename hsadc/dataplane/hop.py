@@ -1,0 +1,148 @@
+"""The clear hop: a cable between this network namespace and one of its own, which HAProxy crosses with what TLS hides.
+
+    this namespace                                                        hsadc-hop-...
+    TLS leg   --- its sockets are bound to the device --> hsadc-hop ====== hsadc-hop --> clear leg: listens on the virtual
+              <-- from those addresses -----------------                                 servers' addresses
+
+Both ends take all that comes from the cable as their own, whatever its addresses are: the clients' and the virtual servers'.
+Neither asks for hardware addresses: both have the same one, so each frame is for the end that it comes to. Connection tracking
+is left out, as the hop repeats the addresses and ports of the connections that it is for.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Hashable, Mapping
+
+from pyroute2.netlink.exceptions import NetlinkError
+
+from hsadc.dataplane import namespace, source_check
+from hsadc.dataplane.claim import is_claimed
+from hsadc.dataplane.fixed_table import Chain, FixedTable
+from hsadc.dataplane.hop_end import FAR, NEAR
+from hsadc.dataplane.netlink import Netlink
+from hsadc.dataplane.originals import Originals, kernel_identity
+from hsadc.errors import Unsupported
+from hsadc.intent.hop import DEVICE, HopIntent
+
+_UNTRACKED = FixedTable(
+    "hsadc_hop",
+    (
+        Chain("received", "hook prerouting priority raw", (f'iifname "{DEVICE}" notrack',)),
+        Chain("sent", "hook output priority raw", (f'oifname "{DEVICE}" notrack',)),
+    ),
+    "what exempts packets from connection tracking (CONFIG_NFT_CT)",
+)
+
+
+def hop_namespace() -> str:
+    """The name of the hop's other namespace: of this one there is no other.
+
+    Raises:
+        OSError: the kernel is older than 5.14.
+    """
+    return f"{DEVICE}-{kernel_identity().rpartition('/')[2]}"
+
+
+class HopDriver:
+    """The driver of `HopIntent`, for one transaction, in the thread's network namespace. It owns neither socket nor originals."""
+
+    kind = "clear hop"
+
+    def __init__(self, netlink: Netlink, originals: Originals) -> None:
+        self._netlink = netlink
+        self._originals = originals
+
+    def observe(self, wanted: Mapping[Hashable, HopIntent]) -> Mapping[Hashable, HopIntent]:
+        """The hop; one that lacks a piece is left out while it is wanted, so that the piece is made again."""
+        for intent in wanted.values():
+            return {intent.key: intent} if self._is_right(intent.namespace) else {}
+        left = HopIntent(hop_namespace())
+        return {left.key: left} if self._is_there(left.namespace) else {}
+
+    def prepare(self, wanted: Mapping[Hashable, HopIntent]) -> None:
+        """Nothing can fail later that could be tried now."""
+
+    def create(self, new: HopIntent) -> None:
+        """Make what is missing of it; connections that cross it stay where the cable was there.
+
+        Raises:
+            Unsupported: the kernel lacks something.
+        """
+        fresh = self._netlink.find_link(DEVICE) is None
+        try:
+            self._make(new.namespace)
+        except BaseException:
+            if fresh:
+                self.delete(new)
+            raise
+
+    def change(self, old: HopIntent, new: HopIntent) -> None:
+        """There is one of each namespace."""
+
+    def delete(self, old: HopIntent) -> None:
+        """Remove it, with its namespace, and what it changed of other devices."""
+        NEAR.remove()
+        with namespace.alone():
+            namespace.remove(old.namespace)
+        source_check.restore(self._netlink, self._originals)
+        _UNTRACKED.remove()
+
+    def _is_right(self, name: str) -> bool:
+        return (
+            self._is_cable(name)
+            and NEAR.is_right()
+            and namespace.within(name, FAR.is_right)
+            and source_check.is_open(DEVICE)
+            and _UNTRACKED.is_right()
+        )
+
+    def _is_there(self, name: str) -> bool:
+        # A table alone, of a process that was killed half way, concerns no packet; to look for it would cost every transaction.
+        return NEAR.is_there() or namespace.exists(name) or source_check.is_changed(self._originals)
+
+    def _is_cable(self, name: str) -> bool:
+        """Whether the device leads to that namespace."""
+        near = self._netlink.find_link(DEVICE)
+        if near is None or not namespace.exists(name):
+            return False
+        far = namespace.within(name, _find_device)
+        return far is not None and (near.other_end, far[1]) == (far[0], near.index)
+
+    def _make(self, name: str) -> None:
+        _UNTRACKED.make()
+        if not self._is_cable(name):
+            with namespace.alone():
+                _remove_orphans()
+                self._lay_cable(name)
+        namespace.within(name, FAR.make)
+        NEAR.make()
+        source_check.open_for(DEVICE, self._netlink, self._originals)
+
+    def _lay_cable(self, name: str) -> None:
+        """In place of one that leads nowhere."""
+        if (near := self._netlink.find_link(DEVICE)) is not None:
+            self._netlink.delete_link(near.index)
+        if not namespace.exists(name):
+            namespace.create(name)
+        with (namespace.FOLDER / name).open("rb") as other:
+            try:
+                self._netlink.add_cable(DEVICE, other.fileno())
+            except NetlinkError as e:
+                if e.code == errno.EOPNOTSUPP:
+                    raise Unsupported("make the clear hop", "this kernel has no veth devices (CONFIG_VETH)") from e
+                raise
+
+
+def _remove_orphans() -> None:
+    """Remove hops' namespaces that lead nowhere: the other end went with the namespace that it was in, and with its process."""
+    for name in namespace.names(f"{DEVICE}-"):
+        if not is_claimed(name.rpartition("-")[2]) and namespace.within(name, _find_device) is None:
+            namespace.remove(name)
+
+
+def _find_device() -> tuple[int, int | None] | None:
+    """Of this thread's namespace: its index and that of its other end."""
+    with Netlink() as netlink:
+        link = netlink.find_link(DEVICE)
+        return None if link is None else (link.index, link.other_end)
