@@ -14,8 +14,10 @@ from pathlib import Path
 import pytest
 
 from hsadc.dataplane import nft
+from hsadc.dataplane.dataplane import Dataplane
 from hsadc.dataplane.reconcile import Outcome
 from hsadc.errors import ApplyError, Unsupported
+from hsadc.intent.compile import Intent
 from tests.netns.datagram_net import (
     PORT,
     SERVER,
@@ -621,3 +623,29 @@ def test_the_flows_that_there_are(net, here, accounting):
         assert {(s.flow.packets_in, s.flow.packets_out) for s in sessions} == {(1, 1) if accounting else (None, None)}
         assert all(0 < s.flow.expires_s <= 180 for s in sessions)
         assert {(str(s.flow.target), s.flow.target_port) for s in sessions} == {(str(real(1)), PORT), (str(real(2, 6)), PORT)}
+
+
+# The dataplane as a whole
+
+
+def test_the_dataplane_serves_counts_repairs_and_leaves_nothing(net, tmp_path):
+    intent = Intent(datagrams=(server(tier(target(1, probe=probe(1)))),))
+    with Reals(net, 1), net.inside("adc"):
+        dataplane = Dataplane(tmp_path, "portable")
+        try:
+            assert dataplane.apply(intent) == Outcome(created=1)
+            assert dataplane.apply(intent) == Outcome()
+            assert names(ask(net, times=2)) == {"rs1": 2}
+            assert dataplane.datagrams()[7].clients.flows == 2
+            assert {s.real_server for s in dataplane.datagram_sessions()} == {"rs1"}
+            dataplane.clear_server_counters()
+            assert dataplane.datagrams()[7].clients.flows == 0
+            nft.delete_table("hsadc_datagram")
+            assert dataplane.repair() == Outcome(created=1)
+            assert names(ask(net)) == {"rs1": 1}
+            until(lambda: dataplane.datagrams()[7].real_servers[0].check.known)
+        finally:
+            dataplane.stop()
+        assert nft.table("hsadc_datagram") is None
+        assert net.run("adc", SAID[4]) == "0\n"
+    assert not [t.name for t in threading.enumerate() if t.name in ("prober", "datagram-watch")]
