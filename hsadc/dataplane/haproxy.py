@@ -23,6 +23,7 @@ from hsadc.dataplane.haproxy_folder import Folder
 from hsadc.dataplane.haproxy_health import Health, Prober, paths_of
 from hsadc.dataplane.haproxy_log import open_pipe
 from hsadc.dataplane.haproxy_master import Master
+from hsadc.dataplane.haproxy_port import check_ports
 from hsadc.dataplane.haproxy_process import Process
 from hsadc.dataplane.haproxy_runtime import changes, servers_of
 from hsadc.dataplane.haproxy_sessions import ServerSession, detail_commands, parse_sessions, with_figures
@@ -107,15 +108,17 @@ class HaproxyDriver:
             return {seen.key: seen}
 
     def prepare(self, wanted: Mapping[Hashable, HaproxyIntent]) -> None:
-        """Have HAProxy check the file, and all that it names.
+        """Have HAProxy check the file, and all that it names; and see that its ports are free.
 
         Raises:
             Unsupported: there is no HAProxy, or it is too old.
-            ApplyError: it refuses the file.
+            ApplyError: it refuses the file, or another program has a port.
         """
         for new in wanted.values():
             with self.lock:
-                check(self._binary, self._folder, self._generation(new))
+                target, before = self._generation(new), self._in_force()
+                check(self._binary, self._folder, target)
+                check_ports(target.text, before.text if before is not None else "")
 
     def create(self, new: HaproxyIntent) -> None:
         """Start it and return when it serves.

@@ -61,7 +61,7 @@ def _in_operators_terms(alert: str, text: str) -> str:
     sections = _sections(text)
     place = _PLACE.search(alert)
     if place is not None:
-        where = next((s.path for s in reversed(sections) if s.line <= int(place[1])), CONFIG)
+        where = section_of(text, int(place[1]))
         alert = alert[: place.start()] + alert[place.end() :]
     else:
         where = next((s.path for s in sections if f"roxy '{s.name}'" in alert), "")
@@ -72,6 +72,11 @@ def _in_operators_terms(alert: str, text: str) -> str:
         alert = alert[server.end() :]
     words = _named(_plain(_OURS.sub("", alert)))
     return f"{where}: {words}" if where else words
+
+
+def section_of(text: str, line: int) -> str:
+    """The operator's object that a line of the configuration file belongs to."""
+    return next((s.path for s in reversed(_sections(text)) if s.line <= line), CONFIG)
 
 
 def _plain(alert: str) -> str:

@@ -59,6 +59,9 @@ defaults base
   timeout http-request 10s
   timeout http-keep-alive 15s
   timeout tunnel 1h
+  # Otherwise that of a virtual server's first max-connection stays with its socket, whatever the limit becomes: of a burst of
+  # clients some are turned away then, and try again a second later.
+  backlog 65535
   option redispatch
   retries 2
   load-server-state-from-file global

@@ -8,9 +8,8 @@ HAProxy's Runtime API (management.txt, section 9.3). A server's line ends with t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from hsadc.dataplane.haproxy_file import Generation, file_digests
 from hsadc.intent.haproxy_file import HaproxyFile
@@ -129,17 +128,19 @@ def _file_changes(old: Generation, new: Generation) -> Sequence[Change] | None:
 
 
 def _file_change(file: HaproxyFile) -> Change | None:
-    """None for what a worker reads only when it starts, such as lists of certificates and pages, and for large files."""
-    kind: Mapping[str, Literal["cert", "ca-file"]] = {".pem": "cert", ".ca": "ca-file"}
-    what = next((word for suffix, word in kind.items() if file.name.endswith(suffix)), None)
-    if what is None:
+    """None for what a worker reads only when it starts, such as lists of certificates and pages, and for large files.
+
+    Also for authorities, which HAProxy would take: it lets in again, unchecked, whom it knows of by a TLS session or a connection
+    that is still open, and another worker knows nobody.
+    """
+    if not file.name.endswith(".pem"):
         return None
     # An empty line ends what is sent.
     content = "\n".join(line for line in file.content.decode("ascii", "replace").splitlines() if line.strip())
     if len(content) > _MOST_BYTES:
         return None
     return Change(
-        (f"set ssl {what} {file.name} <<\n{content}\n", f"commit ssl {what} {file.name}"),
+        (f"set ssl cert {file.name} <<\n{content}\n", f"commit ssl cert {file.name}"),
         expected="Success!",
-        undo=f"abort ssl {what} {file.name}",
+        undo=f"abort ssl cert {file.name}",
     )

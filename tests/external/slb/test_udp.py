@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import count
+
 import pytest
 
 from tests.external.slb.device import real_servers, virtual
@@ -10,22 +12,23 @@ from tests.external.slb.network import BACK, address
 pytestmark = pytest.mark.netns
 
 VIP = address("adc")
+_ONE_PORT, _ports = 6000, count(10_000)
 MONITOR = 'slb monitor "m" type udp\ninterval 1\ntimeout 1\nrise 1\nfall 1\nport 53\nudp send 6869\nudp answer\nexit\n'
 
 
 def configure(site, *members: str, settings: str = "", snat: bool = True, family: int = 4, more: str = "") -> None:
-    lines = "".join(
-        f"  real-server {member} port 53\n" if "port" not in member else f"  real-server {member}\n" for member in members
-    )
+    words = (member.partition(" ") for member in members)
+    lines = "".join(f"  real-server {name} port 53 {more}\n" for name, _, more in words)
     text = MONITOR + real_servers(family) + more + f'slb server-pool "web"\n{lines}{settings}\nexit\n'
     site.device.configure(text + virtual("udp", "auto-snat" if snat else "", port=53, family=family))
 
 
 def spread(client, datagrams: int, *, target: str = VIP, one_port: bool = False) -> dict[str, int]:
-    """How many datagrams, each from another port unless `one_port`, were answered by which real server."""
+    """How many datagrams, each from a port that was never used unless `one_port`, were answered by which real server."""
     found: dict[str, int] = {}
-    for n in range(datagrams):
-        name = client.datagram(target, 53, b"q", source_port=6000 if one_port else 6001 + n).split()[0].decode()
+    for _ in range(datagrams):
+        port = _ONE_PORT if one_port else next(_ports)
+        name = client.datagram(target, 53, b"q", source_port=port).split()[0].decode()
         found[name] = found.get(name, 0) + 1
     return found
 
@@ -119,7 +122,7 @@ def test_a_drained_server_keeps_its_flows_and_gets_no_new_ones(site):
 
 def test_priorities_and_a_backup_pool_serve_in_their_order(site):
     backup = 'slb server-pool "backup"\n  real-server rs3 port 53\nexit\n'
-    configure(site, "rs1 port 53 priority 2", "rs2", settings='monitor m\nbackup-pool "backup"', more=backup)
+    configure(site, "rs1 priority 2", "rs2", settings='monitor m\nbackup-pool "backup"', more=backup)
     assert spread(site.client, 5) == {"rs1": 5}
     site.servers.stop_app("rs1")
     try:

@@ -10,7 +10,6 @@ from hsadc.dataplane.dataplane import touched
 from hsadc.intent.compile import Intent
 
 LOOKED_AT = {
-<<<<<<< HEAD
     "links": "links addresses routes tunnels access_lists profiles rules port_mirrors hops transparents taps datagrams haproxy",
     "addresses": "addresses routes tunnels access_lists profiles rules port_mirrors hops transparents taps datagrams haproxy",
     "routes": "routes",
@@ -25,20 +24,6 @@ LOOKED_AT = {
     "datagrams": "datagrams haproxy",
     "haproxy": "haproxy",
     "routes rules": "routes rules port_mirrors hops transparents taps datagrams haproxy",
-=======
-    "links": "links addresses routes tunnels access_lists profiles rules port_mirrors taps datagrams haproxy",
-    "addresses": "addresses routes tunnels access_lists profiles rules port_mirrors taps datagrams haproxy",
-    "routes": "routes",
-    "tunnels": "tunnels access_lists profiles rules port_mirrors taps datagrams haproxy",
-    "access_lists": "access_lists profiles rules port_mirrors taps datagrams haproxy",
-    "profiles": "profiles rules port_mirrors taps datagrams haproxy",
-    "rules": "rules port_mirrors taps datagrams haproxy",
-    "port_mirrors": "port_mirrors taps datagrams haproxy",
-    "taps": "taps datagrams haproxy",
-    "datagrams": "datagrams haproxy",
-    "haproxy": "haproxy",
-    "routes rules": "routes rules port_mirrors taps datagrams haproxy",
->>>>>>> udp
     "": "",
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import IPv4Interface
 
 from hsadc.intent.compile import compile_config
@@ -79,3 +80,12 @@ def test_backup_pools_are_looked_at_once() -> None:
     rules = ("slb virtual-server w type http id 2", "ip 10.0.0.1 port 81", "auto-snat", "server-pool q", "rule 1 server-pool p")
     found = warnings("slb virtual-server v", "auto-snat", *lines, *rules)
     assert found == ('slb server-pool "q": round-robin does not look at weights, weighted-round-robin does',)
+
+
+def test_a_page_that_is_not_there_refuses_a_change_once() -> None:
+    page = ("slb server-pool p", "sorry-page file s.html")
+    found = load(grammar, BASE.format(near="10.9.0.2") + "\n".join(page)).config
+    (refusal,) = compile_config(found, MACHINE).refusals
+    assert str(refusal.error).startswith('slb server-pool "p": its sorry-page "s.html" is not among this device\'s files')
+    there = replace(MACHINE, pages={"s.html": ""})
+    assert compile_config(found, there).refusals == ()
