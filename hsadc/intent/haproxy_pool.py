@@ -17,6 +17,7 @@ from hsadc.intent.probe import Probe, compile_probe
 from hsadc.model.app_profile import AppProfile
 from hsadc.model.config import Config
 from hsadc.model.monitor import Monitor
+from hsadc.model.pools import with_backups
 from hsadc.model.real_server import RealServer
 from hsadc.model.server_pool import PoolMember, ServerPool
 from hsadc.model.virtual_server import HTTP_TYPES, VirtualServer
@@ -111,22 +112,6 @@ class Tiers:
         return self._server.auto_snat or (
             listener is not None and real.ip is not None and real.ip.version == listener.address.version
         )
-
-
-def pools_of(server: VirtualServer) -> list[str]:
-    """The pools that a virtual server names, its own first."""
-    own = [] if server.server_pool is None else [server.server_pool]
-    return [*own, *(rule.server_pool for rule in sorted(server.rules.values(), key=lambda r: r.number))]
-
-
-def with_backups(config: Config, name: str | None) -> Iterator[ServerPool]:
-    """A pool, its backup pool, that one's, and so on, until there is none or it was there already."""
-    seen: set[str] = set()
-    while name is not None and name not in seen:
-        seen.add(name)
-        pool = config.server_pool[name]
-        yield pool
-        name = pool.backup_pool
 
 
 def backend(config: Config, server: VirtualServer, tier: Tier) -> Iterator[str]:

@@ -8,6 +8,7 @@ from hsadc.config.change import Change
 from hsadc.config.validate.found import Found, conflict
 from hsadc.config.validate.virtual_server import ALL_BUT_UDP, listed
 from hsadc.model.config import Config
+from hsadc.model.pools import pools_of, with_backups
 from hsadc.model.server_pool import Persistence, ServerPool
 from hsadc.model.title import title
 from hsadc.model.virtual_server import HTTP_TYPES, VirtualServer
@@ -31,13 +32,7 @@ def pools(change: Change) -> Iterator[Found]:
 
 
 def _stands_in_for_itself(config: Config, pool: ServerPool) -> bool:
-    seen, name = set[str](), pool.backup_pool
-    while name is not None and name not in seen:
-        if name == pool.name:
-            return True
-        seen.add(name)
-        name = config.server_pool[name].backup_pool if name in config.server_pool else None
-    return False
+    return any(other.name == pool.name for other in with_backups(config, pool.backup_pool))
 
 
 _FITS: Sequence[tuple[Callable[[ServerPool], object], frozenset[str], str]] = (
@@ -66,18 +61,9 @@ def served_otherwise(change: Change) -> dict[str, VirtualServer]:
     changed = set(change.changed("server_pool"))
     if reals:
         changed |= {name for name, pool in config.server_pool.items() if not reals.isdisjoint(pool.members)}
-    users = {n: s for n, s in config.virtual_server.items() if not changed.isdisjoint(_names(s))} if changed else {}
+    servers = config.virtual_server.items() if changed else ()
+    users = {n: s for n, s in servers if any(pool.name in changed for pool in pools_of(config, s))}
     return {**users, **change.changed("virtual_server")}
-
-
-def pools_of(config: Config, server: VirtualServer) -> list[ServerPool]:
-    """The pools that a virtual server names, as far as there are such."""
-    return [config.server_pool[name] for name in _names(server) if name in config.server_pool]
-
-
-def _names(server: VirtualServer) -> list[str]:
-    own = () if server.server_pool is None else (server.server_pool,)
-    return [*own, *(rule.server_pool for rule in server.rules.values())]
 
 
 def _misfits(config: Config, server: VirtualServer, pool: ServerPool) -> Iterator[str]:

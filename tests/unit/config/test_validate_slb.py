@@ -116,6 +116,23 @@ MISTAKES = [
         "ssl-profile s\nmax-version tlsv1.1",
         'ssl-profile "s": its max-version tlsv1.1 is older than its min-version tlsv1.2',
     ),
+    (
+        "ssl-profile s\nmin-version tlsv1.1",
+        'ssl-profile "s": none of the default ciphers is for tlsv1.1: name some with cipher, too',
+    ),
+    (
+        'slb virtual-server "v"\nrule 1 header X-A } server-pool p',
+        'slb virtual-server "v": rule 1: a header cannot be compared with } alone',
+    ),
+    (
+        'slb server-pool "empty"\nreal-server r\nload-balance uri-hash\nslb server-pool "p"\nbackup-pool "empty"\n' + SECURE,
+        f'{W}: load-balance uri-hash of its slb server-pool "empty" is for type http or https, and this one is of type ssl',
+    ),
+    (
+        'slb real-server "self"\nip 10.0.0.1\nport 80\nslb server-pool "empty"\nreal-server "self"\n'
+        'slb server-pool "p"\nbackup-pool "empty"',
+        'slb virtual-server "v": slb real-server "self" of its pool is the virtual server itself',
+    ),
     ("slb server-pool p\nmonitor x", f'{P}: slb monitor "x" does not exist'),
     ("slb virtual-server v\nrule 1 server-pool x", 'slb virtual-server "v": slb server-pool "x" does not exist'),
     (
@@ -134,6 +151,9 @@ RIGHT = [
     'slb server-pool "p"\nbackup-pool "q"\nslb server-pool "q"\nbackup-pool "o"\nslb server-pool "o"',
     "slb server-pool p\npersistence cookie name SID\nslb server-pool empty\npersistence source-ip timeout 5",
     "ssl-profile s\nmin-version tlsv1.2\nmax-version tlsv1.2",
+    "ssl-profile s\nmin-version tlsv1.0\ncipher ALL:@SECLEVEL=0",
+    'slb real-server "next"\nip 10.0.0.1\nport 81\nslb server-pool "empty"\nreal-server "next"\nslb virtual-server v\n'
+    'server-pool empty\nslb virtual-server "x" type tcp id 9\nip 10.0.0.1 port 81\nserver-pool p\nauto-snat',
     "app-profile a\nheader request remove X-A\nheader request replace X-B b",
 ]
 
@@ -164,3 +184,29 @@ def test_pools_that_lead_round_without_the_changed_one_are_found_once() -> None:
     ring = 'slb server-pool "empty"\nbackup-pool "e2"\nslb server-pool "e2"\nbackup-pool "empty"'
     text = f'slb server-pool "p"\nbackup-pool "empty"\n{ring}'
     assert [line.partition(":")[0] for line in wrong(text)] == ['slb server-pool "empty"', 'slb server-pool "e2"']
+
+
+def test_virtual_servers_that_lead_to_each_other_are_both_told() -> None:
+    text = """
+slb real-server "one"
+  ip 10.0.0.1
+exit
+slb server-pool "to-x"
+  real-server "one" port 81
+exit
+slb server-pool "to-v"
+  real-server "one" port 80
+exit
+slb virtual-server "v"
+  server-pool "to-x"
+exit
+slb virtual-server "x" type tcp id 9
+  ip 10.0.0.1 port 81
+  server-pool "to-v"
+  auto-snat
+exit
+"""
+    assert wrong(text) == [
+        'slb virtual-server "v": slb virtual-server "x" is a real server of its pools, and leads back to it',
+        'slb virtual-server "x": slb virtual-server "v" is a real server of its pools, and leads back to it',
+    ]
