@@ -8,7 +8,7 @@ from hsadc.config.change import Change
 from hsadc.config.validate.found import Found, conflict
 from hsadc.config.validate.virtual_server import ALL_BUT_UDP, listed
 from hsadc.model.config import Config
-from hsadc.model.pools import pools_of, with_backups
+from hsadc.model.pools import named_pools, pools_of, with_backups
 from hsadc.model.server_pool import Persistence, ServerPool
 from hsadc.model.title import title
 from hsadc.model.virtual_server import HTTP_TYPES, VirtualServer
@@ -57,12 +57,14 @@ def pools_fit(change: Change) -> Iterator[Found]:
 
 def served_otherwise(change: Change) -> dict[str, VirtualServer]:
     """The virtual servers that changed, or a pool of theirs did, or a real server of such a pool."""
-    config, reals = change.after, change.changed("real_server").keys()
-    changed = set(change.changed("server_pool"))
+    config, reals = change.after, set(change.differing("real_server"))
+    changed = set(change.differing("server_pool"))
     if reals:
         changed |= {name for name, pool in config.server_pool.items() if not reals.isdisjoint(pool.members)}
+    backed = (name for name, pool in config.server_pool.items() if changed and pool.backup_pool is not None)
+    changed |= {name for name in backed if any(pool.name in changed for pool in with_backups(config, name))}
     servers = config.virtual_server.items() if changed else ()
-    users = {n: s for n, s in servers if any(pool.name in changed for pool in pools_of(config, s))}
+    users = {n: s for n, s in servers if s.server_pool in changed or not changed.isdisjoint(named_pools(s))}
     return {**users, **change.changed("virtual_server")}
 
 

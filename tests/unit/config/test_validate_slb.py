@@ -46,6 +46,23 @@ exit
 TLS = 'slb virtual-server "w" type https id 2\nserver-pool "p"\nauto-snat\nip 10.0.0.1 port 443\n'
 UDP = 'slb virtual-server "w" type udp id 2\nserver-pool "p"\nauto-snat\nip 10.0.0.1 port 53\n'
 SECURE = 'slb virtual-server "w" type ssl id 2\nserver-pool "p"\nauto-snat\nip 10.0.0.1 port 443\n'
+CHAIN = """
+slb real-server "next"
+  ip 10.0.0.1
+  port 81
+exit
+slb server-pool "empty"
+  real-server "next"
+exit
+slb virtual-server "v"
+  server-pool "empty"
+exit
+slb virtual-server "x" type tcp id 9
+  ip 10.0.0.1 port 81
+  server-pool "p"
+  auto-snat
+exit
+"""
 W, P = 'slb virtual-server "w"', 'slb server-pool "p"'
 
 MISTAKES = [
@@ -129,8 +146,7 @@ MISTAKES = [
         f'{W}: load-balance uri-hash of its slb server-pool "empty" is for type http or https, and this one is of type ssl',
     ),
     (
-        'slb real-server "self"\nip 10.0.0.1\nport 80\nslb server-pool "empty"\nreal-server "self"\n'
-        'slb server-pool "p"\nbackup-pool "empty"',
+        'slb real-server "self"\nip 10.0.0.1\nslb server-pool "empty"\nreal-server "self"\nslb server-pool "p"\nbackup-pool "empty"',
         'slb virtual-server "v": slb real-server "self" of its pool is the virtual server itself',
     ),
     ("slb server-pool p\nmonitor x", f'{P}: slb monitor "x" does not exist'),
@@ -148,12 +164,11 @@ RIGHT = [
     "slb virtual-server v\nserver-pool empty\nshutdown",
     'slb virtual-server "u" type udp id 2\nip 10.0.0.1 port 80\nserver-pool "p"',
     'slb virtual-server "u" type tcp id 2\nip 2001:db8::1 port 80\nserver-pool "p"\nauto-snat',
-    'slb server-pool "p"\nbackup-pool "q"\nslb server-pool "q"\nbackup-pool "o"\nslb server-pool "o"',
+    'slb server-pool "p"\nbackup-pool "q"\nslb server-pool "q"\nbackup-pool "o"\nreal-server r\nslb server-pool "o"\nreal-server r',
     "slb server-pool p\npersistence cookie name SID\nslb server-pool empty\npersistence source-ip timeout 5",
     "ssl-profile s\nmin-version tlsv1.2\nmax-version tlsv1.2",
     "ssl-profile s\nmin-version tlsv1.0\ncipher ALL:@SECLEVEL=0",
-    'slb real-server "next"\nip 10.0.0.1\nport 81\nslb server-pool "empty"\nreal-server "next"\nslb virtual-server v\n'
-    'server-pool empty\nslb virtual-server "x" type tcp id 9\nip 10.0.0.1 port 81\nserver-pool p\nauto-snat',
+    CHAIN,
     "app-profile a\nheader request remove X-A\nheader request replace X-B b",
 ]
 
@@ -181,7 +196,7 @@ def test_what_is_right(text: str) -> None:
 
 
 def test_pools_that_lead_round_without_the_changed_one_are_found_once() -> None:
-    ring = 'slb server-pool "empty"\nbackup-pool "e2"\nslb server-pool "e2"\nbackup-pool "empty"'
+    ring = 'slb server-pool "empty"\nbackup-pool "e2"\nreal-server r\nslb server-pool "e2"\nbackup-pool "empty"\nreal-server r'
     text = f'slb server-pool "p"\nbackup-pool "empty"\n{ring}'
     assert [line.partition(":")[0] for line in wrong(text)] == ['slb server-pool "empty"', 'slb server-pool "e2"']
 
