@@ -98,6 +98,7 @@ class HaproxyDriver:
             self.on_process()
             self._standing = self._ask("show servers state") or self._standing
             self._look()
+            self._master.shorten_log()
             found = self._in_force()
             if found is None:
                 return {_NOTHING.key: _NOTHING}

@@ -92,7 +92,8 @@ def test_a_virtual_server_without_a_pool_serves_nobody() -> None:
 
 
 def test_whose_the_tiers_are() -> None:
-    first = ServerPool("dns", members={"one": PoolMember("one"), "two": PoolMember("two", priority=2)}, backup_pool="b")
-    second = ServerPool("b", members={"two": PoolMember("two")})
-    assert pools_of_tiers(config(first, second), SERVER) == ("dns", "dns", "b")
-    assert pools_of_tiers(config(first, second), replace(SERVER, ip=None)) == ()
+    first = replace(POOL, members={"one": PoolMember("one", priority=9), "two": PoolMember("two")}, backup_pool="far")
+    far = ServerPool("far", members={"one": PoolMember("one")})
+    assert pools_of_tiers(config(first, far), SERVER) == ("dns", "dns", "far")
+    assert len(tiers(first, far)) == 3
+    assert pools_of_tiers(config(first, far), replace(SERVER, ip=None)) == ()
