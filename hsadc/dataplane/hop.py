@@ -147,7 +147,7 @@ class HopDriver:
 
 
 def _remove_orphans(own: str) -> None:
-    """Remove other hops' namespaces that lead nowhere: the near end went with the network that it was in, and with its process."""
+    """Remove other hops' namespaces that lead nowhere: the near end went with the network that it was in, and its process."""
     for name in namespace.names(f"{DEVICE}-"):
         if name != own and not is_claimed(name.rpartition("-")[2]) and namespace.within(name, _find_device) is None:
             namespace.remove(name)
