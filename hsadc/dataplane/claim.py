@@ -15,6 +15,11 @@ _FOLDER = Path("/run")
 """Root's own and empty after each boot: nobody else can hold the lock, and none is left of another boot's namespaces."""
 
 
+def is_claimed(network: str) -> bool:
+    """Whether a device works in the network namespace of that number, as `kernel_identity` ends with it."""
+    return _path(network).exists()
+
+
 @contextmanager
 def claim_network() -> Iterator[None]:
     """Hold this process's network namespace; the kernel lets go of it however the process ends.
@@ -23,7 +28,7 @@ def claim_network() -> Iterator[None]:
         Conflict: another device works in it.
         ApplyError: the system refuses.
     """
-    path = _FOLDER / f"hsadc-{kernel_identity().rpartition('/')[2]}.lock"
+    path = _path(kernel_identity().rpartition("/")[2])
     try:
         lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as e:
@@ -40,3 +45,7 @@ def claim_network() -> Iterator[None]:
     finally:
         path.unlink(missing_ok=True)
         os.close(lock)
+
+
+def _path(network: str) -> Path:
+    return _FOLDER / f"hsadc-{network}.lock"

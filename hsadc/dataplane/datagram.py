@@ -9,18 +9,26 @@ Flows are conntrack's: a change of the table leaves them alone, and so does a re
 
 from __future__ import annotations
 
-import logging
 import threading
-from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from ipaddress import ip_address
-
-from pyroute2.netlink.exceptions import NetlinkError
+from collections.abc import Collection, Hashable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Address
 
 from hsadc.dataplane import nft
-from hsadc.dataplane.conntrack import Conntrack
+from hsadc.dataplane.conntrack import Conntrack, Listener
+from hsadc.dataplane.datagram_flows import KeptFlows, end_flows
 from hsadc.dataplane.datagram_kernel import DatagramKernel
-from hsadc.dataplane.datagram_rules import Endpoint, ServerRules, endpoint, kept, presumed_down, render, serving, targets
+from hsadc.dataplane.datagram_rules import (
+    Endpoint,
+    ServerRules,
+    endpoint,
+    kept,
+    listener_of,
+    presumed_down,
+    render,
+    serving,
+    targets,
+)
 from hsadc.dataplane.datagram_statistics import DatagramSession, DatagramStatistics, sessions_of, statistics_of
 from hsadc.dataplane.datagram_table import TABLE
 from hsadc.dataplane.forwarding import Forwarding
@@ -30,7 +38,6 @@ from hsadc.intent.probe import Probe
 
 OWNER = "datagram"
 """Of what the prober checks."""
-_log = logging.getLogger(__name__)
 _NOBODY = 0
 
 
@@ -59,8 +66,11 @@ class DatagramDriver:
         self._prober = prober
         self._kernel = DatagramKernel(forwarding)
         self._servers: dict[int, DatagramIntent] = {}  # in force
+        self._flows = KeptFlows()
         self._presumed_down: frozenset[Probe] = frozenset()
         self._looked = False
+        self._wanted: Mapping[int, DatagramIntent] = {}  # by the transaction that is going on
+        self._coming: Mapping[int, DatagramIntent] = {}
 
     def observe(self, wanted: Mapping[Hashable, DatagramIntent]) -> Mapping[Hashable, DatagramIntent]:
         """The virtual servers in the table; one that an earlier daemon made, and that is as it is wanted, is adopted."""
@@ -75,7 +85,7 @@ class DatagramDriver:
             self._servers = {n: server for n, server in found.items() if not isinstance(server, _Found)}
             self._want()
             if not found and not wanted and not self._kernel.untouched:
-                return {_NOBODY: _found(_NOBODY, ())}
+                return {_NOBODY: _found(_NOBODY, None)}
             return {number: server for number, server in found.items()}  # noqa: C416 the keys are of a wider type
 
     def prepare(self, wanted: Mapping[Hashable, DatagramIntent]) -> None:
@@ -86,34 +96,39 @@ class DatagramDriver:
         """
         if wanted:
             nft.require()
+        with self._lock:
+            self._wanted = self._coming = {server.id: server for server in wanted.values()}
 
     def create(self, new: DatagramIntent) -> None:
-        """Serve it.
-
-        Raises:
-            ApplyError, OSError: the system refuses; all is as before.
-        """
-        self._put({new.id: new})
-
-    def change(self, old: DatagramIntent, new: DatagramIntent) -> None:  # noqa: ARG002 what is in force is known
-        """Serve it otherwise; flows go on, but those that cannot.
-
-        Raises:
-            ApplyError, OSError: the system refuses; all is as before.
-        """
-        if not isinstance(new, _Found):
-            self._put({new.id: new})
-
-    def delete(self, old: DatagramIntent) -> None:
-        """Serve it no more; its flows end.
+        """Serve it, and all others that are wanted with it: the kernel goes from one configuration to the other at once.
 
         Raises:
             ApplyError, OSError: the system refuses; all is as before.
         """
         with self._lock:
-            gone = self._servers.get(old.id, old)
-            self._put({old.id: None})
-            self._forget_listener(gone)
+            coming, self._coming = {**self._coming, new.id: new}, {}
+            if differing := {n: server for n, server in coming.items() if not self._in_force(server)}:
+                self._put(differing)
+
+    def change(self, old: DatagramIntent, new: DatagramIntent) -> None:  # noqa: ARG002 what is in force is known
+        """Serve it otherwise, as `create`; flows go on, but those that cannot.
+
+        Raises:
+            ApplyError, OSError: the system refuses; all is as before.
+        """
+        if not isinstance(new, _Found):
+            self.create(new)
+
+    def delete(self, old: DatagramIntent) -> None:
+        """Serve it no more, nor others that are not wanted; its flows end.
+
+        Raises:
+            ApplyError, OSError: the system refuses; all is as before.
+        """
+        with self._lock:
+            surplus = self._kernel.servers.keys() - self._wanted.keys() if old.id not in self._wanted else set()
+            if old.id == _NOBODY or old.id in self._servers or old.id in self._kernel.servers:
+                self._put(dict.fromkeys({old.id, *surplus}))
 
     def refresh(self, probes: Collection[Probe]) -> None:
         """Have flows go to what works now, after these probes went up or down.
@@ -132,8 +147,8 @@ class DatagramDriver:
         A packet that was on its way when the table changed may have begun one after flows were forgotten.
         """
         with self._lock:
-            for server in self._checked_by(probes).values():
-                self._forget(server, kept(server, self._works))
+            servers = self._checked_by(probes).values()
+            end_flows({(server.address, server.port): kept(server, self._works) for server in servers})
 
     def statistics(self) -> Mapping[int, DatagramStatistics]:
         """What was counted of each virtual server in force, by its number.
@@ -164,8 +179,7 @@ class DatagramDriver:
         with self._lock:
             servers = list(self._servers.values())
         with Conntrack() as conntrack:
-            for server in servers:
-                yield from sessions_of(server, conntrack.flows(server.address, server.port))
+            yield from sessions_of(servers, conntrack.flows((server.address, server.port) for server in servers))
 
     def _observed(
         self, number: int, wanted: DatagramIntent | None, written: ServerRules | None, live: frozenset[Endpoint]
@@ -177,55 +191,42 @@ class DatagramDriver:
             server, written = wanted, render(wanted, self._works)
         right = server is not None and there == written and self._kernel.right and self._kernel.forwards(server.address.version)
         if server is None or written is None or not right:
-            return _found(number, there.elements)
-        self._kernel.servers[number] = written  # which has the rule's text
+            return _found(number, there)
+        # With the rule's text, which the kernel does not tell.
+        self._kernel.servers[number] = replace(written, branch=there.branch)
         return server
 
+    def _in_force(self, server: DatagramIntent) -> bool:
+        return self._servers.get(server.id) == server and server.id in self._kernel.servers
+
     def _put(self, changed: Mapping[int, DatagramIntent | None]) -> None:
-        with self._lock:
-            after = {n: server for n, server in {**self._servers, **changed}.items() if server is not None}
-            rules = {n: None if server is None else render(server, self._works) for n, server in changed.items()}
-            aside, back = self._displaced(changed, after)
-            self._kernel.write({**aside, **rules, **back}, frozenset(s.address.version for s in after.values()))
-            before, self._servers = self._servers, after
-            self._want()
-            for number, server in changed.items():
-                if server is not None:
-                    self._end_flows(before.get(number), server)
+        """Serve some virtual servers otherwise, all at once; None serves one no more. The lock is held."""
+        after = {n: server for n, server in {**self._servers, **changed}.items() if server is not None}
+        rules = {n: None if server is None else render(server, self._works) for n, server in changed.items()}
+        aside, back = self._displaced(changed, after)
+        left = [listener for n in changed if (listener := listener_of(self._kernel.servers.get(n))) is not None]
+        self._kernel.write({**aside, **rules, **back}, frozenset(s.address.version for s in after.values()))
+        before, self._servers = self._servers, after
+        self._want()
+        served = {(server.address, server.port) for server in after.values()}
+        ending: dict[Listener, Collection[Endpoint]] = {listener: () for listener in left if listener not in served}
+        for number, new in changed.items():
+            ending |= self._flows.change(number, before.get(number), new, self._works)
+        end_flows(ending)
 
     def _displaced(
         self, changed: Mapping[int, DatagramIntent | None], after: Mapping[int, DatagramIntent]
     ) -> tuple[dict[int, ServerRules | None], dict[int, ServerRules | None]]:
         """The parts of those that must step aside, and of those that may come back.
 
-        While a configuration is put in force step by step, one virtual server may get the address and port of another, whose turn
-        to change is still to come.
+        A virtual server may get the address and port of another whose turn to go is still to come: what is no longer wanted goes
+        last.
         """
         others = {n: server for n, server in after.items() if n not in changed}
-        new = {_listener(server) for server in changed.values() if server is not None}
-        aside = [n for n, server in others.items() if _listener(server) in new]
+        new = {(server.address, server.port) for server in changed.values() if server is not None}
+        aside = [n for n, server in others.items() if (server.address, server.port) in new]
         back = [n for n in others if n not in self._kernel.servers and n not in aside]
         return dict.fromkeys(aside), {n: render(others[n], self._works) for n in back}
-
-    def _end_flows(self, old: DatagramIntent | None, new: DatagramIntent) -> None:
-        if old is not None and _listener(old) != _listener(new):
-            self._forget_listener(old)
-        same_source = old is None or old.auto_snat == new.auto_snat
-        self._forget(new, kept(new, self._works) if same_source else ())
-
-    def _forget_listener(self, old: DatagramIntent) -> None:
-        """Forget all flows to where a virtual server listened, unless another one listens there now."""
-        if old.port and not any(_listener(s) == _listener(old) for s in self._servers.values()):
-            self._forget(old, ())
-
-    def _forget(self, server: DatagramIntent, but: Collection[Endpoint]) -> None:
-        """Forget a virtual server's flows but those to some targets; their next packets begin new ones."""
-        try:
-            with Conntrack() as conntrack:
-                flows = conntrack.flows(server.address, server.port)
-                conntrack.forget([flow for flow in flows if (str(flow.target), flow.target_port) not in but])
-        except (NetlinkError, OSError):
-            _log.exception("flows to %s go on that should not", server)
 
     def _checked_by(self, probes: Collection[Probe]) -> dict[int, DatagramIntent]:
         return {n: server for n, server in self._servers.items() if any(t.probe in probes for t in targets(server))}
@@ -245,12 +246,7 @@ class DatagramDriver:
         return statistics_of(server, counted, {endpoint(t) for t in taking}, self._prober.state)
 
 
-def _listener(server: DatagramIntent) -> tuple[object, int]:
-    return server.address, server.port
-
-
-def _found(number: int, elements: Iterable[tuple[str, str]]) -> _Found:
-    """Where a virtual server listens by the table; port 0 when that is not to be seen."""
-    listener = next((key for name, key in elements if name.startswith("listeners")), "0.0.0.0 . 0")
-    address, _, port = listener.partition(" . ")
-    return _Found(number, ip_address(address), int(port), (), False)
+def _found(number: int, rules: ServerRules | None) -> _Found:
+    """What is there of a virtual server; port 0 when it is not to be seen where it listens."""
+    address, port = listener_of(rules) or (IPv4Address(0), 0)
+    return _Found(number, address, port, (), False)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from hsadc.dataplane import datagram_observed, nft
 from hsadc.dataplane.datagram_observed import Table
 from hsadc.dataplane.datagram_rules import ServerRules
-from hsadc.dataplane.datagram_table import TABLE, base_script, change_script, forward_script
+from hsadc.dataplane.datagram_table import TABLE, base_script, change_script, forward_script, next_branch
 from hsadc.dataplane.forwarding import Forwarding
 from hsadc.errors import ApplyError, Unsupported
 
@@ -87,7 +88,8 @@ class DatagramKernel:
             self._forwarding.switch_on(family)
 
     def _write(self, changed: Mapping[int, ServerRules | None], closed: frozenset[int]) -> None:
-        after = {n: rules for n, rules in {**self.servers, **changed}.items() if rules is not None}
+        written = {n: new and replace(new, branch=next_branch(self.servers.get(n), new)) for n, new in changed.items()}
+        after = {n: rules for n, rules in {**self.servers, **written}.items() if rules is not None}
         if not after:
             nft.delete_table(TABLE)
             self.servers, self._closed, self._there, self.right = {}, frozenset(), False, False
@@ -101,16 +103,16 @@ class DatagramKernel:
             except Unsupported:
                 raise
             except ApplyError:
-                after = _known(after)
-                self._rebuild(after, closed)
+                after = self._rebuild(after, closed)
         self.servers, self._closed, self._there, self.right = after, closed, True, True
 
-    def _rebuild(self, servers: Mapping[int, ServerRules], closed: frozenset[int]) -> None:
-        """Somebody else has changed the table meanwhile: all of it is made anew, in one transaction, too."""
+    def _rebuild(self, servers: Mapping[int, ServerRules], closed: frozenset[int]) -> dict[int, ServerRules]:
+        """Somebody else has changed the table meanwhile: all of it is made anew, in one transaction, too.
+
+        Returns:
+            What is in it then: those of `servers` whose rule is known, and not only that there is one.
+        """
+        known = {n: rules for n, rules in servers.items() if rules.rule or not rules.digests}
         fresh = f"add table {nft.FAMILY} {TABLE}\ndelete table {nft.FAMILY} {TABLE}\n{base_script(closed)}"
-        nft.apply(fresh + "".join(change_script(None, rules) for rules in servers.values()))
-
-
-def _known(servers: Mapping[int, ServerRules]) -> dict[int, ServerRules]:
-    """Those whose rule is known, and not only that there is one."""
-    return {number: rules for number, rules in servers.items() if rules.rule or not rules.digests}
+        nft.apply(fresh + "".join(change_script(None, rules) for rules in known.values()))
+        return {n: replace(rules, branch=next_branch(None, rules)) for n, rules in known.items()}

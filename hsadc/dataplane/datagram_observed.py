@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
 
 from hsadc.dataplane import nft
-from hsadc.dataplane.datagram_rules import Endpoint, ServerRules, chain_name, digest, number_of
+from hsadc.dataplane.datagram_rules import Endpoint, ServerRules, branches, chain_name, digest, number_of
 from hsadc.dataplane.datagram_table import HOOKS, TABLE, base_rules
 
 _NOBODY = 0
@@ -55,14 +55,17 @@ def understand(objects: Iterable[tuple[str, dict[str, Any]]]) -> Table:
     of_kind: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for kind, thing in objects:
         of_kind[kind].append(thing)
-    chains = {chain["name"]: _comments(chain, of_kind["rule"]) for chain in of_kind["chain"] if _as_made(chain)}
+    rules: dict[str, list[dict[str, Any]]] = {chain["name"]: [] for chain in of_kind["chain"] if _as_made(chain)}
+    for rule in of_kind["rule"]:
+        rules.get(rule["chain"], []).append(rule)
     elements = _elements([*of_kind["map"], *of_kind["set"]])
     counters: dict[int, set[str]] = defaultdict(set)
     for counter in of_kind["counter"]:
         counters[number_of(counter["name"]) or _NOBODY].add(counter["name"])
-    numbers = {n for name in chains if (n := number_of(name)) is not None}.union(elements, counters)
-    servers = {n: _server(n, chains, elements[n], counters[n]) for n in numbers}
-    return Table(chains, servers, {n: _live(r) for r in of_kind["rule"] if (n := number_of(r["chain"])) is not None})
+    numbers = {n for name in rules if (n := number_of(name)) is not None}.union(elements, counters)
+    servers = {n: _server(chain_name(n), rules, elements[n], counters[n]) for n in numbers}
+    live = {n: _live(rules[server.branch]) for n, server in servers.items() if server.branch}
+    return Table({name: _comments(found) for name, found in rules.items()}, servers, live)
 
 
 def _as_made(chain: dict[str, Any]) -> bool:
@@ -74,8 +77,8 @@ def _as_made(chain: dict[str, Any]) -> bool:
     return (chain.get("type"), chain.get("hook"), chain.get("prio"), chain.get("policy")) == (*hook, "accept")
 
 
-def _comments(chain: dict[str, Any], rules: Iterable[dict[str, Any]]) -> Comments:
-    return tuple(rule.get("comment", "") for rule in rules if rule["chain"] == chain["name"])
+def _comments(rules: Iterable[dict[str, Any]]) -> Comments:
+    return tuple(rule.get("comment", "") for rule in rules)
 
 
 def _elements(containers: Iterable[dict[str, Any]]) -> dict[int, dict[tuple[str, str], str]]:
@@ -109,16 +112,28 @@ def _key(key: dict[str, Any]) -> str:
 
 
 def _server(
-    number: int, chains: Mapping[str, Comments], elements: Mapping[tuple[str, str], str], counters: Collection[str]
+    chain: str,
+    rules: Mapping[str, Sequence[dict[str, Any]]],
+    elements: Mapping[tuple[str, str], str],
+    counters: Collection[str],
 ) -> ServerRules:
-    name = chain_name(number)
-    return ServerRules(name if name in chains else "", chains.get(name, ()), elements, frozenset(counters))
+    branch = ""
+    match [rule["expr"] for rule in rules.get(chain, ())]:
+        case []:
+            digests: Comments = ()
+        case [[{"goto": {"target": branch}}]] if branch in branches(chain) and branch in rules:
+            digests = _comments(rules[branch])
+        case _:  # somebody else's
+            branch, digests = "", ("",)
+    whole = all(name in rules for name in (chain, *branches(chain)))
+    return ServerRules(chain if whole else "", digests, elements, frozenset(counters), branch=branch)
 
 
-def _live(rule: dict[str, Any]) -> frozenset[Endpoint]:
+def _live(rules: Iterable[dict[str, Any]]) -> frozenset[Endpoint]:
     """The targets in the map of a rule as `share` writes it."""
-    for expression in rule["expr"]:
+    found: set[Endpoint] = set()
+    for expression in (e for rule in rules for e in rule["expr"]):
         match expression:
             case {"dnat": {"addr": {"map": {"data": {"set": entries}}}}}:
-                return frozenset((str(ip_address(value["concat"][0])), value["concat"][1]) for _, value in entries)
-    return frozenset()
+                found |= {(str(ip_address(value["concat"][0])), value["concat"][1]) for _, value in entries}
+    return frozenset(found)

@@ -12,7 +12,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 
+from hsadc.dataplane.conntrack import Listener
 from hsadc.dataplane.datagram_share import share
 from hsadc.intent.datagram import DatagramIntent, DatagramTarget
 from hsadc.intent.probe import Probe
@@ -30,11 +32,12 @@ class ServerRules:
     """What the table has for one virtual server.
 
     Attributes:
-        chain: name of its chain.
-        digests: of the rules in it: of one, or none when nobody serves.
+        chain: name of its chain, which leads to one of its two branches; empty when it has none.
+        digests: of the rules in that branch: of one, or none when nobody serves.
         elements: of the maps and sets: the value by name of the map and key, both as nft writes them; of sets the value is empty.
         counters: names of its counters.
         rule: the text; not known of what was read from the kernel.
+        branch: the branch that is led to; empty when none is, or when it is the kernel's part to choose one.
     """
 
     chain: str
@@ -42,6 +45,7 @@ class ServerRules:
     elements: Mapping[tuple[str, str], str]
     counters: frozenset[str]
     rule: str = field(default="", compare=False)
+    branch: str = field(default="", compare=False)
 
 
 def serving(server: DatagramIntent, works: Works) -> tuple[str, Sequence[DatagramTarget]] | None:
@@ -57,6 +61,15 @@ def targets(server: DatagramIntent) -> Iterator[DatagramTarget]:
     """Those of all tiers, in order; the same one may come again."""
     for tier in server.tiers:
         yield from tier.targets
+
+
+def listener_of(rules: ServerRules | None) -> Listener | None:
+    """Where clients send to a virtual server, by its part of the table; None when that is not to be seen."""
+    keys = () if rules is None else (key for name, key in rules.elements if name.startswith("listeners"))
+    for key in keys:
+        address, _, port = key.partition(" . ")
+        return ip_address(address), int(port)
+    return None
 
 
 def endpoint(target: DatagramTarget) -> Endpoint:
@@ -106,6 +119,16 @@ def render(server: DatagramIntent, works: Works) -> ServerRules:
 def digest(rule: str) -> str:
     """Stands in a rule's comment: nobody changes the rule without it."""
     return hashlib.sha256(rule.encode()).hexdigest()[:16]
+
+
+def branches(chain: str) -> tuple[str, str]:
+    """The names of the two branches of a virtual server's chain.
+
+    While one has the rule that packets meet, the other one is where the next rule is written: a packet that began with the old
+    rule finds all of it, and the map that it looks into, for as long as it takes. In a chain that is emptied and filled again,
+    even in one transaction, it may meet a map that is there no more.
+    """
+    return f"{chain}_a", f"{chain}_b"
 
 
 def chain_name(number: int) -> str:

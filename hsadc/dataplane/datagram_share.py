@@ -10,7 +10,6 @@ import hashlib
 import math
 from collections.abc import Sequence
 from functools import lru_cache
-from itertools import groupby
 
 from hsadc.intent.datagram import DatagramTarget
 
@@ -41,16 +40,8 @@ def share(load_balance: str, targets: Sequence[DatagramTarget]) -> str:
 
 
 def _expression(number: str, order: Sequence[DatagramTarget]) -> str:
-    return f"{number} map {{ {', '.join(_entries(order))} }}"
-
-
-def _entries(order: Sequence[DatagramTarget]) -> list[str]:
-    entries, first = [], 0
-    for target, run in groupby(order):
-        last = first + len(list(run)) - 1
-        entries.append(f"{first if first == last else f'{first}-{last}'} : {target.address} . {target.port}")
-        first = last + 1
-    return entries
+    # One element for each number and no ranges: a set of ranges is empty for a moment after the transaction that brings it.
+    return f"{number} map {{ {', '.join(f'{n} : {target.address} . {target.port}' for n, target in enumerate(order))} }}"
 
 
 def _parts(targets: Sequence[DatagramTarget]) -> list[int]:

@@ -113,8 +113,13 @@ def statistics_of(
     )
 
 
-def sessions_of(server: DatagramIntent, flows: Iterable[Flow]) -> Iterator[DatagramSession]:
-    """The flows of a virtual server, with the names of the real servers."""
-    names = {endpoint(t): t.real_server for t in reversed(list(targets(server)))}
+def sessions_of(servers: Iterable[DatagramIntent], flows: Iterable[Flow]) -> Iterator[DatagramSession]:
+    """The flows of virtual servers, with the names of the real servers."""
+    known = {(server.address, server.port): (server.id, _names(server)) for server in servers}
     for flow in flows:
-        yield DatagramSession(server.id, names.get((str(flow.target), flow.target_port)), flow)
+        number, names = known[flow.listener, flow.listener_port]
+        yield DatagramSession(number, names.get((str(flow.target), flow.target_port)), flow)
+
+
+def _names(server: DatagramIntent) -> dict[Endpoint, str]:
+    return {endpoint(t): t.real_server for t in reversed(list(targets(server)))}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 
-from hsadc.dataplane.datagram_rules import ServerRules, digest
+from hsadc.dataplane.datagram_rules import ServerRules, branches, digest
 from hsadc.dataplane.nft import FAMILY
 
 TABLE = "hsadc_datagram"
@@ -108,21 +108,39 @@ def change_script(old: ServerRules | None, new: ServerRules | None) -> str:
     lines = [
         *(_command("delete element", name, f"{{ {key} }}") for name, key in gone),
         *(_command("add counter", name) for name in sorted(new.counters - old.counters)),
-        *_chain(old, new),
+        *(_removal(old.chain) if old.chain and not new.chain else _chain(old, new)),
         *(_command("add element", name, f"{{ {key}{_valued(value)} }}") for (name, key), value in come.items()),
-        *([_command("delete chain", old.chain)] if old.chain and not new.chain else []),
         *(_command("delete counter", name) for name in sorted(old.counters - new.counters)),
     ]
     return "".join(f"{line}\n" for line in lines)
 
 
+def next_branch(old: ServerRules | None, new: ServerRules) -> str:
+    """The branch that packets are led to after `change_script`."""
+    branch = "" if old is None else old.branch
+    if not new.rule or (old is not None and (old.chain, old.digests) == (new.chain, new.digests)):
+        return branch
+    a, b = branches(new.chain)
+    return b if branch == a else a
+
+
 def _chain(old: ServerRules, new: ServerRules) -> Iterator[str]:
-    if new.chain and not old.chain:
-        yield _command("add chain", new.chain)
-    if (old.chain, old.digests) != (new.chain, new.digests):
-        yield _command("flush chain", new.chain or old.chain)
-        if new.rule:
-            yield _rule(new.chain, new.rule)
+    if (old.chain, old.digests) == (new.chain, new.digests):
+        return
+    if not old.chain:
+        yield from (_command("add chain", name) for name in (new.chain, *branches(new.chain)))
+    yield _command("flush chain", new.chain)
+    if new.rule:
+        branch = next_branch(old, new)
+        yield _command("flush chain", branch)
+        yield _rule(branch, new.rule)
+        yield _command("add rule", new.chain, f"goto {branch}")
+
+
+def _removal(chain: str) -> Iterator[str]:
+    names = (chain, *branches(chain))
+    yield from (_command("flush chain", name) for name in names)
+    yield from (_command("delete chain", name) for name in names)
 
 
 def _valued(value: str) -> str:

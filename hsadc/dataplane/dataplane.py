@@ -284,8 +284,8 @@ class Dataplane:
 
     @property
     def server_log_lost(self) -> int:
-        """Lines of that log which the disk did not take, since the daemon started."""
-        return self._server_log.lost
+        """Lines of that log which found no room on their way or on the disk, since the daemon started."""
+        return self._server_log.lost + self._haproxy.dropped_logs()
 
     def haproxy(self) -> HaproxyState:
         """How HAProxy is now."""

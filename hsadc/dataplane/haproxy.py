@@ -21,6 +21,7 @@ from hsadc.dataplane.haproxy_explain import explain
 from hsadc.dataplane.haproxy_file import STATS_SOCKET, Generation, Machine, write_file
 from hsadc.dataplane.haproxy_folder import Folder
 from hsadc.dataplane.haproxy_health import Health, Prober, paths_of
+from hsadc.dataplane.haproxy_log import open_pipe
 from hsadc.dataplane.haproxy_master import Master
 from hsadc.dataplane.haproxy_port import check_ports
 from hsadc.dataplane.haproxy_process import Process
@@ -97,6 +98,7 @@ class HaproxyDriver:
             self.on_process()
             self._standing = self._ask("show servers state") or self._standing
             self._look()
+            self._master.shorten_log()
             found = self._in_force()
             if found is None:
                 return {_NOTHING.key: _NOTHING}
@@ -179,6 +181,11 @@ class HaproxyDriver:
         with self.lock:
             return self._look().with_checks(self._health.words()).virtual_servers()
 
+    def dropped_logs(self) -> int:
+        """Lines of the log that found no room in the pipe, of all workers since this daemon started."""
+        with self.lock:
+            return self._look().dropped_logs
+
     def sessions(self, most: int, virtual_server: int | None = None) -> tuple[tuple[ServerSession, ...], int]:
         """Connections and requests of clients that go on.
 
@@ -209,9 +216,9 @@ class HaproxyDriver:
 
     def _look(self) -> Statistics:
         """What was counted by now, by all workers since this daemon started."""
-        info, table, rows = self._ask("show info; show stat").partition("# pxname")
-        pid = re.search(r"^Pid: (\d+)$", info, re.MULTILINE)
-        return self._totals.see(pid[1] if pid else "", parse_statistics(table + rows))
+        answer = self._ask("show info; show stat")
+        pid = re.search(r"^Pid: (\d+)$", answer, re.MULTILINE)
+        return self._totals.see(pid[1], parse_statistics(answer)) if pid is not None else parse_statistics("")
 
     def _put(self, new: HaproxyIntent) -> None:
         with self.lock:
@@ -263,7 +270,11 @@ class HaproxyDriver:
             self.work = replace(self.work, reloads=self.work.reloads + 1)
             log.info("haproxy: reloaded")
         else:
-            self._master.start(self._binary.path, target.digest)
+            pipe = open_pipe(self._folder)
+            try:
+                self._master.start(self._binary.path, target.digest, pipe)
+            finally:
+                os.close(pipe)
         self.on_process()
         self._folder.settle(target)
 

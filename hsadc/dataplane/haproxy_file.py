@@ -13,11 +13,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from hsadc.intent.haproxy_file import HaproxyFile
+from hsadc.intent.haproxy_frontend import HOP_CONNECTIONS
 from hsadc.intent.haproxy_pool import PEERS
 
 CONFIG = "haproxy.cfg"
 STATS_SOCKET = "stats.sock"
-LOG_SOCKET = "log.sock"
 SERVER_STATE = "server-state"
 NOBODY = 65534
 """Linux's own overflow user and group: there without any entry in /etc/passwd. Workers run as such."""
@@ -25,8 +25,7 @@ NOBODY = 65534
 _PEERS_SOCKET = "peers.sock"
 _MAX_FILES = 200_000  # with 64 KB buffers the memory is gone long before
 _OWN_FILES = 256  # pollers of threads, sockets, log
-_RING_BYTES = 16 << 20
-_LONGEST_LINE = 8192
+_LONGEST_LINE = 4000  # with its end it is shorter than PIPE_BUF, so that lines are written whole
 _SERVICES = "\n# services\n"
 
 # With forward secrecy and authenticated encryption alone (RFC 9325 section 4.2); TLS 1.3 has no others.
@@ -43,17 +42,6 @@ _TLS = f"""\
   ssl-default-server-ciphers {_CIPHERS}
   tune.ssl.default-dh-param 2048
   tune.ssl.cachesize 20000
-"""
-
-_RING = f"""\
-# Where nobody listens the lines wait here, and then the oldest are kept.
-ring slb
-  format raw
-  maxlen {_LONGEST_LINE}
-  size {_RING_BYTES}
-  timeout connect 2s
-  timeout server 10s
-  server hsadc unix@{LOG_SOCKET} log-proto octet-count
 """
 
 _PEERS = f"""\
@@ -82,6 +70,8 @@ defaults base
 
 defaults http from base
   mode http
+  # What is spoken is what was offered: an analyzer that reads HTTP/1.1 alone must not be passed by with HTTP/2.
+  option disable-h2-upgrade
   # Without it a reload closes idle connections under a client that is just sending its next request.
   option idle-close-on-response
   option abortonclose
@@ -91,14 +81,22 @@ defaults tcp from base
   option clitcpka
 
 # The TLS leg of a virtual server whose clear text is mirrored: a client has `client` for its handshake, afterwards the clear
-# leg's timeouts decide. Were all connections TLS legs, none would be left for the clear ones.
+# leg's timeouts decide, and when that has closed the client has `client-fin` to do so.
 defaults tls from base
   mode tcp
-  maxconn {tls_connections}
   option dontlog-normal
   option dontlognull
   timeout client 10s
   timeout server 10s
+  timeout client-fin 30s
+  timeout server-fin 30s
+  timeout tunnel 25h
+
+# The same where HTTP/2 becomes HTTP/1.1 before the hop.
+defaults tls_http from http
+  option dontlog-normal
+  option dontlognull
+  timeout server 25h
   timeout tunnel 25h
 """
 
@@ -158,9 +156,8 @@ def write_file(services: str, machine: Machine, files: Iterable[HaproxyFile] = (
     owner = f" uid {NOBODY}" if machine.root else ""
     sections = [
         "\n".join(_global(services, machine, connections, in_order)) + "\n" + _TLS,
-        _RING,
         *([_PEERS.replace("{owner}", owner)] if f" peers {PEERS}\n" in services else []),
-        _DEFAULTS.replace("{tls_connections}", str(connections // 2)),
+        _DEFAULTS,
     ]
     text = "\n".join(sections) + _SERVICES + services
     return Generation(text.replace("global\n", f"global\n  description {Generation(text).digest}\n", 1), in_order)
@@ -181,12 +178,13 @@ def _global(services: str, machine: Machine, connections: int, files: Sequence[H
         "# Written by hsadc: what is changed here by hand is lost.",
         *(f"# file {file.name} {file_digest(file.content)}" for file in files),
         "global",
-        f"  log ring@slb len {_LONGEST_LINE} format raw local0",
+        f"  log stdout len {_LONGEST_LINE} format raw local0",
         f"  stats socket unix@{STATS_SOCKET} mode 600 level admin expose-fd listeners",
         f"  server-state-file {SERVER_STATE}",
         f"  localpeer {PEERS}",
         f"  maxconn {connections}",
         f"  nbthread {machine.threads}",
+        f"  setenv {HOP_CONNECTIONS} {_hop_connections(services, connections)}",
         "  hard-stop-after 10m",
         "  tune.bufsize 65536",
     ]
@@ -195,6 +193,11 @@ def _global(services: str, machine: Machine, connections: int, files: Sequence[H
         if needs_capability(services):
             lines.append("  setcap cap_net_raw")
     return lines
+
+
+def _hop_connections(services: str, connections: int) -> int:
+    """As many TLS legs may cross the hop to one port: of all connections as many must be left for the clear legs."""
+    return max(connections // 2 // max(services.count("\nbackend hop"), 1), 1)
 
 
 def needs_capability(services: str) -> bool:

@@ -6,7 +6,8 @@
     changed                       what a worker was told at run time, by whose digest it is known
     check-*/                      a generation that is being checked
 
-All of it is for root alone, who starts workers; these are nobody, and may only pass through to the log's socket.
+All of it is for root alone, who starts workers; these are nobody, and may only pass through to the socket by which they hand
+each other their stick tables.
 """
 
 from __future__ import annotations

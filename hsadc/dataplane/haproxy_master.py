@@ -23,6 +23,8 @@ _SOCKET = "master.sock"
 _PID = "haproxy.pid"
 _START_S = 15.0
 _LOOK_S = 0.01
+_LOG_BYTES, _KEPT_BYTES = 16 << 20, 1 << 20
+_ANSWER_S = 5.0  # a master that is asked for a worker which is just ending may never answer
 _STOP_S = ((signal.SIGUSR1, 3.0), (signal.SIGTERM, 2.0), (signal.SIGKILL, 5.0))
 """How it is stopped: connections may finish; they are closed; it is killed. Each with the seconds it has for it."""
 
@@ -83,7 +85,7 @@ class Master:
     def worker(self) -> Worker | None:
         """The newest worker, as it tells of itself (`show info`); None while none answers."""
         try:
-            answer = ask(self._directory / _SOCKET, "@1 show info")
+            answer = ask(self._directory / _SOCKET, "@1 show info", _ANSWER_S)
         except OSError:
             return None
         told = dict(line.split(": ", 1) for line in answer.splitlines() if ": " in line)
@@ -91,8 +93,13 @@ class Master:
             return None
         return Worker(told["Pid"], told.get("description", ""), told.get("Version", ""))
 
-    def start(self, binary: Path, digest: str) -> None:
+    def start(self, binary: Path, digest: str, logs: int) -> None:
         """Start it and wait until its worker serves the file of this digest.
+
+        Args:
+            binary: HAProxy.
+            digest: of the file.
+            logs: a file descriptor that virtual servers' logs are written to; stays the caller's.
 
         Raises:
             ApplyError: it ended, did not serve in time, or its number cannot be kept in a file; then it is stopped. Of the first
@@ -100,7 +107,7 @@ class Master:
         """
         self._forget()
         mark = self._log_size()
-        child = spawn([str(binary), *self._arguments()], log=self._log)
+        child = spawn([str(binary), *self._arguments()], log=self._log, output=logs)
         self.process = Process(child.pid, child)
         try:
             (self._directory / _PID).write_text(f"{child.pid}\n")
@@ -139,6 +146,17 @@ class Master:
             self._forget()
         for name in (_PID, _SOCKET, STATS_SOCKET):
             (self._directory / name).unlink(missing_ok=True)
+
+    def shorten_log(self) -> None:
+        """Leave the end of a log that has grown large, such as that of servers which go up and down for months."""
+        if self._log_size() <= _LOG_BYTES:
+            return
+        with self._log.open("r+b") as f:
+            f.seek(-_KEPT_BYTES, os.SEEK_END)
+            kept = f.read().partition(b"\n")[2]
+            f.truncate(0)
+            f.seek(0)
+            f.write(kept)
 
     def _find(self) -> Process | None:
         """By its number in the file or, when that was lost, by who listens at its socket."""

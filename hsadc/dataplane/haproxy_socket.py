@@ -16,22 +16,22 @@ _LINE_BYTES = 8192
 """A line of commands must fit HAProxy's buffer (`tune.bufsize`), with room for what HAProxy adds."""
 
 
-def ask(path: Path, command: str, most_bytes: int | None = None) -> str:
+def ask(path: Path, command: str, limit_s: float = _LIMIT_S) -> str:
     """Send a command and read the answer to its end.
 
     Args:
         path: the socket; it may be longer than the 107 bytes that an address can hold.
         command: one line, without its end.
-        most_bytes: as much is read of a longer answer, about; HAProxy stops to answer then.
+        limit_s: seconds that it may be silent.
 
     Raises:
         OSError: nobody listens there, or no answer came within the limit of time.
     """
-    with _connect(path) as s:
+    with _connect(path, limit_s) as s:
         s.sendall(command.encode() + b"\n")
         # The master waits for more commands until we say that there are none.
         s.shutdown(socket.SHUT_WR)
-        return _read(s, most_bytes).decode(errors="replace")
+        return _read(s).decode(errors="replace")
 
 
 def batches(commands: Iterable[str]) -> Iterator[str]:
@@ -57,11 +57,11 @@ def listener(path: Path) -> int:
         return int(pid)
 
 
-def _connect(path: Path) -> socket.socket:
+def _connect(path: Path, limit_s: float = _LIMIT_S) -> socket.socket:
     directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
     s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        s.settimeout(_LIMIT_S)
+        s.settimeout(limit_s)
         s.connect(f"/proc/self/fd/{directory}/{path.name}")
     except OSError:
         s.close()
@@ -71,10 +71,10 @@ def _connect(path: Path) -> socket.socket:
     return s
 
 
-def _read(s: socket.socket, most_bytes: int | None) -> bytes:
+def _read(s: socket.socket) -> bytes:
     answer = bytearray()
     try:
-        while (most_bytes is None or len(answer) < most_bytes) and (part := s.recv(65536)):
+        while part := s.recv(65536):
             answer += part
     except ConnectionResetError:
         # A master that is replaced by its next generation resets the connection after its last byte.

@@ -151,10 +151,12 @@ class Statistics:
     Attributes:
         counters: as counted by this worker, or with what others counted before it.
         health: of servers.
+        dropped_logs: lines of the log that found no room; counted like the counters.
     """
 
     counters: Mapping[Place, Counters]
     health: Mapping[Place, ServerHealth]
+    dropped_logs: int = 0
 
     def with_checks(self, words: Mapping[Place, str]) -> Statistics:
         """The same, with what checks of ours came to where HAProxy has none of its own."""
@@ -187,12 +189,14 @@ class Statistics:
 
 
 def parse_statistics(text: str) -> Statistics:
-    """The answer to `show stat`: CSV, its first line names the columns."""
-    rows = {(row["pxname"], row["svname"]): row for row in csv.DictReader(text.removeprefix("# ").splitlines())}
+    """The answer to `show info; show stat`, or to the latter: CSV, its first line names the columns."""
+    info, _, table = text.rpartition("# pxname")
+    rows = {(row["pxname"], row["svname"]): row for row in csv.DictReader(f"pxname{table}".splitlines())}
     servers = {place: row for place, row in rows.items() if place[1] not in ("FRONTEND", "BACKEND")}
     return Statistics(
         {place: _counters(row) for place, row in rows.items()},
         {place: health_of(row) for place, row in servers.items()},
+        int(found[1]) if (found := re.search(r"^DroppedLogs: (\d+)$", info, re.MULTILINE)) is not None else 0,
     )
 
 
@@ -211,6 +215,7 @@ class Totals:
         self._worker = ""
         self._last: Mapping[Place, Counters] = {}
         self._past: Mapping[Place, Counters] = {}
+        self._last_dropped = self._past_dropped = 0
 
     def see(self, worker: str, seen: Statistics) -> Statistics:
         """Add what earlier workers counted to what this one tells.
@@ -222,9 +227,11 @@ class Totals:
         if worker != self._worker:
             # Places that are gone do not come back with old figures.
             self._past = {place: self._sum(place, self._last) for place in seen.counters}
+            self._past_dropped += self._last_dropped
             self._worker = worker
-        self._last = seen.counters
-        return replace(seen, counters={place: self._sum(place, seen.counters) for place in seen.counters})
+        self._last, self._last_dropped = seen.counters, seen.dropped_logs
+        counters = {place: self._sum(place, seen.counters) for place in seen.counters}
+        return replace(seen, counters=counters, dropped_logs=seen.dropped_logs + self._past_dropped)
 
     def clear(self) -> None:
         """Begin at zero; the worker was told to do so, too."""

@@ -17,6 +17,7 @@ from collections.abc import Hashable, Mapping
 from pyroute2.netlink.exceptions import NetlinkError
 
 from hsadc.dataplane import namespace, source_check
+from hsadc.dataplane.claim import is_claimed
 from hsadc.dataplane.fixed_table import Chain, FixedTable
 from hsadc.dataplane.hop_end import FAR, NEAR
 from hsadc.dataplane.netlink import Netlink
@@ -82,7 +83,8 @@ class HopDriver:
     def delete(self, old: HopIntent) -> None:
         """Remove it, with its namespace, and what it changed of other devices."""
         NEAR.remove()
-        namespace.remove(old.namespace)
+        with namespace.alone():
+            namespace.remove(old.namespace)
         source_check.restore(self._netlink, self._originals)
         _UNTRACKED.remove()
 
@@ -110,7 +112,9 @@ class HopDriver:
     def _make(self, name: str) -> None:
         _UNTRACKED.make()
         if not self._is_cable(name):
-            self._lay_cable(name)
+            with namespace.alone():
+                _remove_orphans()
+                self._lay_cable(name)
         namespace.within(name, FAR.make)
         NEAR.make()
         source_check.open_for(DEVICE, self._netlink, self._originals)
@@ -128,6 +132,13 @@ class HopDriver:
                 if e.code == errno.EOPNOTSUPP:
                     raise Unsupported("make the clear hop", "this kernel has no veth devices (CONFIG_VETH)") from e
                 raise
+
+
+def _remove_orphans() -> None:
+    """Remove hops' namespaces that lead nowhere: the other end went with the namespace that it was in, and with its process."""
+    for name in namespace.names(f"{DEVICE}-"):
+        if not is_claimed(name.rpartition("-")[2]) and namespace.within(name, _find_device) is None:
+            namespace.remove(name)
 
 
 def _find_device() -> tuple[int, int | None] | None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import fcntl
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -45,6 +47,27 @@ def create(name: str) -> None:
     except BaseException:
         path.unlink()
         raise
+
+
+def names(prefix: str) -> list[str]:
+    """The names of all namespaces that begin so."""
+    return sorted(path.name for path in FOLDER.glob(f"{prefix}*") if exists(path.name))
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """No other process that asks for this makes or removes namespaces meanwhile.
+
+    Raises:
+        OSError: the kernel refuses.
+    """
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    folder = os.open(FOLDER, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
 
 
 def remove(name: str) -> None:

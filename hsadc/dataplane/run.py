@@ -42,13 +42,16 @@ def run(command: Sequence[str], *, input: str = "", timeout_s: float = 30, ok: S
     return done.stdout + done.stderr
 
 
-def spawn(command: Sequence[str], *, log: Path, namespace: str | None = None) -> subprocess.Popen[bytes]:
+def spawn(
+    command: Sequence[str], *, log: Path, namespace: str | None = None, output: int | None = None
+) -> subprocess.Popen[bytes]:
     """Start a process that outlives this one, in a session of its own; its output is appended to `log`.
 
     Args:
         command: the program and its arguments.
         log: a file; made when it is not there.
         namespace: name of the network namespace that it runs in; None takes this process's own.
+        output: a file descriptor for its standard output, which stays the caller's; None appends that to `log`, too.
 
     Raises:
         ApplyError: it cannot be started.
@@ -56,7 +59,9 @@ def spawn(command: Sequence[str], *, log: Path, namespace: str | None = None) ->
     try:
         with log.open("ab") as out:
             placed = _placed(command, namespace)
-            return subprocess.Popen(placed, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True)
+            return subprocess.Popen(
+                placed, stdin=subprocess.DEVNULL, stdout=out if output is None else output, stderr=out, start_new_session=True
+            )
     except OSError as e:
         raise ApplyError(f"start {command[0]}", str(e)) from e
 

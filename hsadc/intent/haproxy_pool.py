@@ -220,10 +220,11 @@ def _check(config: Config, server: VirtualServer, monitor: Monitor) -> Iterator[
     profile = config.ssl_profile.get(server.server_ssl_profile or "")
     if monitor.type == "https" and profile is None:
         yield "check-ssl verify none"
-    elif monitor.type != "https" and profile is not None:
+    if monitor.type != "https" and profile is not None:
         yield "no-check-ssl"
-    elif profile is not None and profile.server_name is not None:
-        yield f"check-sni {profile.server_name}"
+    name = monitor.http_host or (profile.server_name if profile is not None else None)
+    if monitor.type == "https" and name is not None:
+        yield f"check-sni {name}"
 
 
 def _port(server: VirtualServer, member: PoolMember, real: RealServer) -> int:

@@ -38,7 +38,7 @@ def send(net, ports, version=4):
 
 def flows(version, port):
     with Conntrack() as conntrack:
-        return list(conntrack.flows(ip_address(HERE[version]), port))
+        return list(conntrack.flows([(ip_address(HERE[version]), port)]))
 
 
 @pytest.mark.parametrize("version", [4, 6])
@@ -55,10 +55,22 @@ def test_flows_are_found_by_where_the_client_sent_them(tracked, version):
     with Conntrack() as conntrack:
         conntrack.forget(found[:2])
         conntrack.forget(found)  # two are gone already
-        assert list(conntrack.flows(ip_address(HERE[version]), 53)) == []
+    assert flows(version, 53) == []
     assert len(flows(version, 54)) == 3
     listener.close()
     other.close()
+
+
+def test_flows_to_several_places(tracked):
+    listeners = [_listen(version, port) for version in (4, 6) for port in (53, 54, 55)]
+    for version in (4, 6):
+        send(tracked, [53, 54, 55], version)
+    places = [(ip_address(HERE[4]), 53), (ip_address(HERE[4]), 54), (ip_address(HERE[6]), 54), (ip_address("10.9.9.9"), 55)]
+    with Conntrack() as conntrack:
+        assert sorted((f.listener.version, f.listener_port) for f in conntrack.flows(places)) == [(4, 53), (4, 54), (6, 54)]
+        assert list(conntrack.flows([])) == []
+    for listener in listeners:
+        listener.close()
 
 
 def test_many_flows(tracked):
@@ -78,7 +90,7 @@ def test_many_flows(tracked):
 
 @pytest.mark.usefixtures("tracked")
 def test_what_the_kernel_refuses(monkeypatch):
-    monkeypatch.setattr("hsadc.dataplane.conntrack._DESTINATION", {4: 9})
+    monkeypatch.setattr("hsadc.dataplane.conntrack._DESTINATION_IPV4", 9)
     with pytest.raises(NetlinkError):
         flows(4, 53)
 

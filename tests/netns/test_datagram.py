@@ -1,16 +1,23 @@
 """Virtual servers of type udp: real datagrams through nftables, in namespaces."""
 
 import contextlib
+import random
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from hsadc.dataplane import nft
+from hsadc.dataplane.dataplane import Dataplane
 from hsadc.dataplane.reconcile import Outcome
 from hsadc.errors import ApplyError, Unsupported
+from hsadc.intent.compile import Intent
 from tests.netns.datagram_net import (
     PORT,
     SERVER,
@@ -301,6 +308,32 @@ def test_no_request_is_lost_while_everything_changes(net, here):
     assert set(answered) == {"rs1", "rs2", "rs3", "rs4"}
 
 
+def test_no_request_is_lost_however_long_a_packet_takes_through_the_rules(net, here):
+    """It may begin before a change and end after it: a chain that was emptied and filled again would lose some in a hundred."""
+    shapes = [tier(target(1), target(2)), tier(target(1), target(2), load_balance="source-hash")]
+    answered, going = Counter(), True
+
+    def request(number):
+        while going:
+            answered[ask(net, number)[0][0]] += 1
+
+    with Reals(net, 1, 2):
+        here.bring(server(shapes[0]))
+        delays = "insert rule inet hsadc_datagram prerouting udp dport 1 udp sport 1 accept\n" * 3000
+        with net.inside("adc"):
+            nft.apply(delays)
+        threads = [threading.Thread(target=request, args=(n,)) for n in range(4)]
+        for thread in threads:
+            thread.start()
+        for change in range(100):
+            here.change(server(shapes[change % 2]))
+        going = False
+        for thread in threads:
+            thread.join()
+    assert here.statistics().clients.packets_in == answered.total() > 1000
+    assert here.statistics().clients.refused == 0
+
+
 def test_a_virtual_server_moves_to_another_port(net, here):
     with Reals(net, 1), net.socket("client", client(0)) as sock:
         here.bring(server(tier(target(1))))
@@ -409,6 +442,42 @@ def test_the_next_daemon_without_virtual_servers_leaves_nothing(net, tmp_path):
         second.bring()
         assert net.run("adc", SAID[4]) == "0\n"
         assert second.originals.settings() == frozenset()
+
+
+CHANGING = """
+import itertools, sys
+from pathlib import Path
+from tests.netns.datagram_net import *
+
+class Here:
+    names = {}
+    inside = staticmethod(lambda role: contextlib.nullcontext())
+
+adc = Adc(Here(), Path(sys.argv[1]))
+for number in itertools.count():
+    others = [server(tier(target(2, v)), number=n, port=PORT + n, version=v) for n in range(8, 20) for v in (4, 6)[n % 2 :][:1]]
+    adc.bring(server(tier(target(1 + number % 2, probe=probe(1 + number % 2)))), *others[: number % 12])
+    print(number, flush=True)
+"""
+
+
+def test_a_daemon_that_is_killed_in_the_middle_of_anything(net, tmp_path):
+    with Reals(net, 1, 2):
+        for _ in range(8):
+            program = ["ip", "netns", "exec", net.names["adc"], sys.executable, "-c", CHANGING, str(tmp_path)]
+            with subprocess.Popen(program, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]) as daemon:
+                for _ in range(random.randint(1, 10)):
+                    assert daemon.stdout.readline()
+                time.sleep(random.random() / 20)
+                daemon.kill()
+            # What was last in force serves.
+            assert names(ask(net, times=5)).total() == 5
+        with adc(net, tmp_path) as here:
+            here.bring(server(tier(target(1), target(2))))
+            assert serves(net, "rs1", "rs2")
+            here.bring()
+            assert net.run("adc", "nft list ruleset") == ""
+            assert (net.run("adc", SAID[4]), net.run("adc", SAID[6])) == ("0\n", "0\n")
 
 
 @pytest.mark.parametrize(
@@ -554,3 +623,29 @@ def test_the_flows_that_there_are(net, here, accounting):
         assert {(s.flow.packets_in, s.flow.packets_out) for s in sessions} == {(1, 1) if accounting else (None, None)}
         assert all(0 < s.flow.expires_s <= 180 for s in sessions)
         assert {(str(s.flow.target), s.flow.target_port) for s in sessions} == {(str(real(1)), PORT), (str(real(2, 6)), PORT)}
+
+
+# The dataplane as a whole
+
+
+def test_the_dataplane_serves_counts_repairs_and_leaves_nothing(net, tmp_path):
+    intent = Intent(datagrams=(server(tier(target(1, probe=probe(1)))),))
+    with Reals(net, 1), net.inside("adc"):
+        dataplane = Dataplane(tmp_path, "portable")
+        try:
+            assert dataplane.apply(intent) == Outcome(created=1)
+            assert dataplane.apply(intent) == Outcome()
+            assert names(ask(net, times=2)) == {"rs1": 2}
+            assert dataplane.datagrams()[7].clients.flows == 2
+            assert {s.real_server for s in dataplane.datagram_sessions()} == {"rs1"}
+            dataplane.clear_server_counters()
+            assert dataplane.datagrams()[7].clients.flows == 0
+            nft.delete_table("hsadc_datagram")
+            assert dataplane.repair() == Outcome(created=1)
+            assert names(ask(net)) == {"rs1": 1}
+            until(lambda: dataplane.datagrams()[7].real_servers[0].check.known)
+        finally:
+            dataplane.stop()
+        assert nft.table("hsadc_datagram") is None
+        assert net.run("adc", SAID[4]) == "0\n"
+    assert not [t.name for t in threading.enumerate() if t.name in ("prober", "datagram-watch")]

@@ -15,7 +15,10 @@ from pathlib import Path
 import pytest
 
 from hsadc.dataplane.haproxy import HaproxyDriver
-from hsadc.errors import ApplyError
+from hsadc.dataplane.haproxy_binary import Binary
+from hsadc.dataplane.haproxy_check import check
+from hsadc.dataplane.haproxy_file import Machine, write_file
+from hsadc.errors import ApplyError, Unsupported
 from hsadc.intent.haproxy import HaproxyIntent
 from tests.netns.haproxy_lab import Site, new_address, request, site, until
 
@@ -51,7 +54,7 @@ def test_from_nothing_to_nothing(lab: tuple[Site, HaproxyDriver]) -> None:
     driver.delete(intent)
     assert driver.observe({}) == {}
     assert here.processes() == {}
-    assert [path.name for path in (here.state_dir / "haproxy").iterdir()] == ["log.sock"]
+    assert [path.name for path in (here.state_dir / "haproxy").iterdir()] == ["log.pipe"]
     with pytest.raises(ConnectionRefusedError):
         here.get()
     driver.delete(intent)
@@ -65,9 +68,8 @@ def test_only_our_user_may_look_in(lab: tuple[Site, HaproxyDriver]) -> None:
     folder = here.state_dir / "haproxy"
     assert (stat.S_IMODE(folder.stat().st_mode), folder.stat().st_uid, folder.stat().st_gid) == (0o710, 0, 65534)
     for path in folder.rglob("*"):
-        owner = 65534 if path.name == "log.sock" else 0
         mode = 0o644 if path.name == "haproxy.pid" else 0o600
-        assert (path.name, stat.S_IMODE(path.stat().st_mode), path.stat().st_uid) == (path.name, mode, owner)
+        assert (path.name, stat.S_IMODE(path.stat().st_mode), path.stat().st_uid) == (path.name, mode, 0)
 
 
 def test_the_worker_is_not_root(lab: tuple[Site, HaproxyDriver]) -> None:
@@ -77,6 +79,54 @@ def test_the_worker_is_not_root(lab: tuple[Site, HaproxyDriver]) -> None:
     status = dict(line.split(":\t", 1) for line in Path(f"/proc/{worker}/status").read_text().splitlines())
     assert status["Uid"].split() == ["65534"] * 4
     assert int(status["CapEff"], 16) == 0
+
+
+@pytest.mark.parametrize("line", ["source 0.0.0.0 usesrc clientip", "# usesrc"])
+def test_the_worker_keeps_what_it_needs_for_clients_addresses(lab: tuple[Site, HaproxyDriver], line: str) -> None:
+    here, driver = lab
+    intent = here.intent()
+    services = intent.services.replace("  balance roundrobin\n", f"  balance roundrobin\n  {line}\n")
+    driver.create(HaproxyIntent(services))
+    (worker,) = here.workers
+    status = dict(row.split(":\t", 1) for row in Path(f"/proc/{worker}/status").read_text().splitlines())
+    assert status["Uid"].split() == ["65534"] * 4
+    assert int(status["CapEff"], 16) == (1 << 13 if "clientip" in line else 0)  # CAP_NET_RAW
+    assert here.get()
+
+
+def test_an_older_haproxy_cannot_keep_clients_addresses(lab: tuple[Site, HaproxyDriver]) -> None:
+    here, driver = lab
+    intent = here.intent()
+    old = Binary(Path("/nowhere/haproxy"), (2, 6, 12))
+    for line in ("source 0.0.0.0 usesrc clientip", "source :: usesrc client interface x"):
+        services = intent.services.replace("  balance roundrobin\n", f"  balance roundrobin\n  {line}\n")
+        new = write_file(services, Machine(True, 20000, 2))
+        with pytest.raises(Unsupported, match=r"^check haproxy: HAProxy 2\.6\.12 cannot connect from clients' addresses .*2\.8"):
+            check(old, driver._folder, new)
+
+
+def test_a_network_namespace_that_is_made_later_is_no_mistake(lab: tuple[Site, HaproxyDriver]) -> None:
+    here, driver = lab
+    intent = here.intent()
+    hop = f"{here.address}:{here.port} namespace hsadc-not-yet-there transparent"
+    new = HaproxyIntent(intent.services.replace(f"{here.address}:{here.port} mss 1400", hop))
+    driver.prepare({new.key: new})
+    with pytest.raises(ApplyError, match="error encountered while processing 'namespace'"):
+        driver.create(new)
+
+
+def test_its_own_log_does_not_grow_for_ever(lab: tuple[Site, HaproxyDriver]) -> None:
+    here, driver = lab
+    driver.create(here.intent())
+    with (here.state_dir / "log" / "haproxy.log").open("a") as log:
+        log.writelines(f"line {n:08}\n" for n in range(1_300_000))
+    driver.observe({})
+    assert here.notices.endswith("line 01299999\n")
+    assert re.match(r"line \d{8}\n", here.notices)
+    assert len(here.notices) < 1 << 20
+    driver.change(here.intent(), here.intent(mss=1300))
+    assert "Reloading HAProxy" in here.notices
+    assert "\0" not in here.notices
 
 
 def test_change_replaces_the_worker_and_keeps_the_master(lab: tuple[Site, HaproxyDriver]) -> None:
@@ -163,7 +213,7 @@ def test_prepare_refuses_what_haproxy_refuses(lab: tuple[Site, HaproxyDriver]) -
     assert caught.value.cause == (
         'slb virtual-server "l7 网", slb server-pool "web", real-server "r 1": unknown keyword \'wait\''
     )
-    assert [path.name for path in (here.state_dir / "haproxy").iterdir()] == ["log.sock"]
+    assert [path.name for path in (here.state_dir / "haproxy").iterdir()] == ["log.pipe"]
 
 
 def test_a_port_in_use_leaves_nothing(lab: tuple[Site, HaproxyDriver]) -> None:
@@ -174,7 +224,7 @@ def test_a_port_in_use_leaves_nothing(lab: tuple[Site, HaproxyDriver]) -> None:
         assert caught.value.cause == (f'slb virtual-server "l7 网": another program uses {here.address}:{here.port}')
         assert caught.value.rolled_back
         assert here.processes() == {}
-        assert [path.name for path in (here.state_dir / "haproxy").iterdir()] == ["log.sock"]
+        assert [path.name for path in (here.state_dir / "haproxy").iterdir()] == ["log.pipe"]
     driver.create(here.intent())
     assert here.get()
 

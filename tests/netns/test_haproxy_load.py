@@ -116,6 +116,7 @@ def test_it_heals(lab: tuple[Site, HaproxyDriver]) -> None:
             counted = driver.statistics()[1].clients.requests_total
             began = time.monotonic()
             os.kill(getattr(here, whom)[0], signal.SIGKILL)
+            driver.statistics()  # whatever it is asked meanwhile
             until(lambda n=n: supervisor.state().restarts == n + 1)
             until(lambda: works(here))
             took[whom].append(time.monotonic() - began)

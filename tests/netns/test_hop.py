@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ from hsadc.dataplane.reconcile import Outcome, reconcile
 from hsadc.errors import ApplyError, Unsupported
 from hsadc.intent.hop import DEVICE, MTU_BYTES, HopIntent
 from tests.netns.conftest import Net
+from tests.netns.mirror_net import until
 
 pytestmark = pytest.mark.netns
 
@@ -73,8 +75,9 @@ def run(command: str) -> str:
 
 def state() -> list[str]:
     """All that the hop may touch, as people see it."""
-    commands = ["ip rule", "ip -6 rule", "ip route show table all", "ip -6 route show table all", "ip -br link"]
-    text = "".join(map(run, [*commands, "nft list ruleset", "sysctl -a --pattern 'rp_filter|accept_local'"]))
+    commands = ["ip rule", "ip -6 rule", "ip route show table all", "ip -6 route show table all"]
+    commands += ["ls /proc/self/net/dev_snmp6", "nft list ruleset", "sysctl -a --pattern 'rp_filter|accept_local'"]
+    text = "".join(map(run, commands))
     # What IPv6 has of other devices comes a second or two after them.
     return [line for line in text.splitlines() if DEVICE in line or not any(prefix in line for prefix in ("fe80::", "ff00::"))]
 
@@ -88,10 +91,10 @@ def _crosses(hop: Hop, family: socket.AddressFamily, client: str, server: str) -
     with namespace.within(hop.intent.namespace, lambda: _socket(family)) as listener, _socket(family) as leg:
         listener.bind((server, 443))
         listener.listen()
-        listener.settimeout(1)
+        listener.settimeout(5)
         leg.setsockopt(socket.SOL_SOCKET, _SO_BINDTODEVICE, DEVICE.encode())
         leg.bind((client, 50000))
-        leg.settimeout(1)
+        leg.settimeout(5)
         try:
             leg.connect((server, 443))
             accepted, (peer, *_) = listener.accept()
@@ -99,7 +102,7 @@ def _crosses(hop: Hop, family: socket.AddressFamily, client: str, server: str) -
             return False
         with accepted:
             leg.sendall(b"hello")
-            accepted.settimeout(1)
+            accepted.settimeout(5)
             return accepted.recv(5) == b"hello" and peer == client
 
 
@@ -273,6 +276,37 @@ def test_the_file_of_a_namespace_that_is_gone_is_in_nobodys_way(hop):
     assert hop.reconcile() == Outcome()
     assert hop.reconcile(hop.intent) == Outcome(created=1)
     assert crosses(hop)
+
+
+def test_one_whose_network_went_away_goes_when_another_is_made(hop, tmp_path):
+    other = f"hshop-{os.getpid()}"
+    run(f"ip netns add {other}")
+    try:
+        with namespace.within(other, Netlink) as netlink:
+            intent = namespace.within(other, lambda: HopIntent(hop_namespace()))
+            originals = Originals(tmp_path / "other.json", namespace.within(other, kernel_identity))
+            namespace.within(other, lambda: HopDriver(netlink, originals).create(intent))
+    finally:
+        run(f"ip netns del {other}")
+    until(lambda: DEVICE not in run(f"ip -n {intent.namespace} link"))  # the kernel takes its time
+    with claimed(intent.namespace):
+        hop.reconcile(hop.intent)
+        assert namespace.exists(intent.namespace)  # a process that works there will find it and lay a new cable
+    run(f"ip link del {DEVICE}")
+    hop.reconcile(hop.intent)
+    assert not namespace.exists(intent.namespace)
+    assert crosses(hop)
+
+
+@contextmanager
+def claimed(name: str) -> Iterator[None]:
+    """A device works in the network of a hop's namespace."""
+    lock = Path(f"/run/hsadc-{name.rpartition('-')[2]}.lock")
+    lock.touch()
+    try:
+        yield
+    finally:
+        lock.unlink()
 
 
 def test_many_at_once_each_in_its_own_network(tmp_path):

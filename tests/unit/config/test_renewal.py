@@ -45,6 +45,12 @@ exit
 EMPTY = 'pki trust-domain "web": web.crt: it is empty'
 
 
+@pytest.fixture(autouse=True)
+def told(caplog):
+    """What an operator is told without asking; other tests may have left the log more talkative."""
+    caplog.set_level(logging.WARNING)
+
+
 class Site:
     """A device that serves https, and the files of its certificate."""
 

@@ -15,7 +15,7 @@ from hsadc.dataplane.datagram_rules import (
     serving,
     target_counter,
 )
-from hsadc.dataplane.datagram_table import base_script, change_script
+from hsadc.dataplane.datagram_table import base_script, change_script, next_branch
 from hsadc.intent.datagram import DatagramIntent, DatagramTarget, DatagramTier
 from hsadc.intent.probe import Probe
 
@@ -108,14 +108,20 @@ def test_names_tell_whose_they_are():
     assert [number_of(n) for n in ("forward", "vs", "vsx_in", "7")] == [None] * 4
 
 
-def test_a_change_says_only_what_changes():
-    before, after = render(SERVER, everything), render(SERVER, all_but(0))
-    assert change_script(before, before) == ""
+def test_a_change_says_only_what_changes_and_writes_where_no_packet_is():
+    before, after = replace(render(SERVER, everything), branch="vs7_a"), render(SERVER, all_but(0))
+    assert (change_script(before, before), next_branch(before, before)) == ("", "vs7_a")
     assert change_script(before, after).splitlines() == [
         "flush chain inet hsadc_datagram vs7",
-        f'add rule inet hsadc_datagram vs7 {after.rule} comment "{after.digests[0]}"',
+        "flush chain inet hsadc_datagram vs7_b",
+        f'add rule inet hsadc_datagram vs7_b {after.rule} comment "{after.digests[0]}"',
+        "add rule inet hsadc_datagram vs7 goto vs7_b",
     ]
-    assert change_script(after, render(SERVER, lambda _: False)) == "flush chain inet hsadc_datagram vs7\n"
+    assert next_branch(before, after) == "vs7_b"
+    assert next_branch(replace(after, branch="vs7_b"), before) == "vs7_a"
+    nobody = render(SERVER, lambda _: False)
+    assert change_script(before, nobody) == "flush chain inet hsadc_datagram vs7\n"
+    assert next_branch(before, nobody) == "vs7_a"
 
 
 def test_what_is_made_is_taken_away_again_in_the_opposite_order():
@@ -123,15 +129,15 @@ def test_what_is_made_is_taken_away_again_in_the_opposite_order():
     made, removed = change_script(None, rules).splitlines(), change_script(rules, None).splitlines()
     assert [line.split()[:2] for line in made] == [
         *[["add", "counter"]] * 7,
-        ["add", "chain"],
-        ["flush", "chain"],
-        ["add", "rule"],
+        *[["add", "chain"]] * 3,
+        *[["flush", "chain"]] * 2,
+        *[["add", "rule"]] * 2,
         *[["add", "element"]] * 8,
     ]
     assert [line.split()[:2] for line in removed] == [
         *[["delete", "element"]] * 8,
-        ["flush", "chain"],
-        ["delete", "chain"],
+        *[["flush", "chain"]] * 3,
+        *[["delete", "chain"]] * 3,
         *[["delete", "counter"]] * 7,
     ]
 

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
 import stat
 import time
 from datetime import UTC, datetime
@@ -13,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hsadc.dataplane.haproxy_log import Frames, LogReceiver
+from hsadc.dataplane.haproxy_log import Lines, LogReceiver
 from hsadc.dataplane.haproxy_log_file import LogFile, newest_first
 from hsadc.dataplane.haproxy_log_line import LogLine, in_operators_names, parse_line
 from hsadc.intent.haproxy_word import encode_name
@@ -41,18 +40,24 @@ def in_utc(monkeypatch: pytest.MonkeyPatch):
         (f"{CLIENT} vs7_q:22::5c: pool7.1_w/r 1/2/3 0 -- 1/1", f'{CLIENT} "q\\"\\\\" "w"/"r" 1/2/3 0 -- 1/1'),
         (f'{CLIENT} tls7_a~ "SSL handshake failure" x sni=', f'{CLIENT} "a" "SSL handshake failure" x sni='),
         (f'{CLIENT} tls7_a "x" "error:0A000418:SSL routines::tlsv1 alert" sni=', f'{CLIENT} "a" "x" "tlsv1 alert" sni='),
-        ("Server pool7.1_a/b is DOWN", "Server pool7.1_a/b is DOWN"),
-        ("one\ttwo\x1b[31m", "one?two?[31m"),
-        ("", ""),
+        (f"{CLIENT} vs7_a x\ty\x1b[31m", f'{CLIENT} "a" x?y?[31m'),
+        (f"{CLIENT} tls7_a~ hop443/hop 1/-1/3 0 SC 1/1", f'{CLIENT} "a" -/- 1/-1/3 0 SC 1/1'),
+        (f"{CLIENT} tls7_a~ tls7_a/<NOSRV> -1/-1/3 0 PR 1/1", f'{CLIENT} "a" -/- -1/-1/3 0 PR 1/1'),
+        (f"{CLIENT} tls7_a~ hop443/hop 1/1/3 456 CD 1/1", None),
+        (f'{CLIENT} tls7_a~ hop443_http/hop 0/1/2/12/13 200 1234 - - sDNN 2/2 "GET / HTTP/1.1"', None),
+        ("Server pool7.1_a/b is DOWN", None),
+        ("Proxy vs7_a stopped (cumulated conns: FE: 1, BE: 0).", None),
+        ("", None),
     ],
 )
-def test_names_become_the_operators(raw: str, named: str) -> None:
+def test_names_become_the_operators(raw: str, named: str | None) -> None:
     assert in_operators_names(raw) == named
 
 
 @given(st.text(min_size=1), st.text(min_size=1), st.text(min_size=1))
 def test_any_name_comes_back(server: str, pool: str, real: str) -> None:
     line = in_operators_names(f"{CLIENT} vs7_{encode_name(server)} pool7.1_{encode_name(pool)}/{encode_name(real)} {HTTP}")
+    assert line is not None
     found = parse_line(line)
     assert found is not None
     printable = ["".join(c if c.isprintable() else "?" for c in name) for name in (server, pool, real)]
@@ -85,22 +90,15 @@ def test_lines_are_read(line: str, found: LogLine | None) -> None:
     assert parse_line(line) == found
 
 
-class TestFrames:
-    @given(st.lists(st.text()), st.integers(1, 9))
-    def test_lines_come_whole_however_they_are_cut(self, lines: list[str], size: int) -> None:
-        sent = [line.rstrip("\n\0") for line in lines]
-        data = b"".join(f"{len(line.encode())} ".encode() + line.encode() for line in sent)
-        frames = Frames()
-        found = [line for n in range(0, len(data), size) for line in frames.feed(data[n : n + size])]
-        assert found == sent
+class TestLines:
+    @given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\n"), min_size=1)), st.integers(1, 9))
+    def test_they_come_whole_however_they_are_cut(self, sent: list[str], size: int) -> None:
+        data = "".join(f"{line}\n" for line in sent).encode()
+        lines = Lines()
+        assert [line for n in range(0, len(data), size) for line in lines.feed(data[n : n + size])] == sent
 
-    @pytest.mark.parametrize("data", [b"hello there", b"-1 x", b"12345678", b"1 a\n 3 b", b" x"])
-    def test_what_is_no_log(self, data: bytes) -> None:
-        with pytest.raises(ValueError, match="no length before a line"):
-            list(Frames().feed(data))
-
-    def test_the_end_of_a_line_is_no_part_of_it(self) -> None:
-        assert list(Frames().feed(b"3 a\n\x005 b\xff c\n")) == ["a", "b\ufffd c"]
+    def test_what_is_no_text_and_what_is_empty(self) -> None:
+        assert Lines().feed(b"a\xff\n\n\nb\nc") == ["a\ufffd", "b"]
 
 
 class TestFile:
@@ -165,12 +163,15 @@ class TestFile:
         ]
 
 
-def connect(state: Path) -> socket.socket:
-    fd = os.open(state / "haproxy", os.O_PATH)
-    client = socket.socket(socket.AF_UNIX)
-    client.connect(f"/proc/self/fd/{fd}/log.sock")
-    os.close(fd)
-    return client
+def say(state: Path, *lines: str) -> None:
+    """As a worker does."""
+    with (state / "haproxy" / "log.pipe").open("wb", buffering=0) as pipe:
+        for line in lines:
+            pipe.write(f"{CLIENT} vs7_{line} x\n".encode())
+
+
+def names(receiver: LogReceiver) -> list[str]:
+    return [line.split('"')[1] for line in receiver.lines()]
 
 
 class TestReceiver:
@@ -178,33 +179,40 @@ class TestReceiver:
         receiver = LogReceiver(tmp_path)
         receiver.start()
         receiver.start()
-        with connect(tmp_path) as first, connect(tmp_path) as second:
-            first.sendall(b"3 one5 th")
-            second.sendall(b"3 two")
-            first.sendall(b"ree" + b"4 four" * 5000)
-            receiver.stop()
+        say(tmp_path, *(f"v{n}" for n in range(5000)))
         receiver.stop()
-        found = list(receiver.lines())
-        assert sorted(set(found)) == ["four", "one", "three", "two"]
-        assert len(found) == 5003
-        assert not (tmp_path / "haproxy" / "log.sock").exists()
-
-    def test_a_stranger_is_hung_up_on(self, tmp_path: Path) -> None:
-        receiver = LogReceiver(tmp_path)
-        receiver.start()
-        with connect(tmp_path) as stranger, connect(tmp_path) as worker:
-            stranger.sendall(b"GET / HTTP/1.1\r\n")
-            assert stranger.recv(1) == b""
-            worker.sendall(b"3 one")
-            receiver.stop()
-        assert list(receiver.lines()) == ["one"]
+        receiver.stop()
+        assert names(receiver) == [f"v{n}" for n in range(5000)][::-1]
         assert receiver.lost == 0
 
-    def test_it_can_begin_again(self, tmp_path: Path) -> None:
-        for number in range(2):
-            receiver = LogReceiver(tmp_path)
-            receiver.start()
-            with connect(tmp_path) as worker:
-                worker.sendall(f"3 on{number}".encode())
-                receiver.stop()
-        assert list(receiver.lines()) == ["on1", "on0"]
+    def test_what_comes_while_nobody_reads_waits(self, tmp_path: Path) -> None:
+        receiver = LogReceiver(tmp_path)
+        receiver.start()
+        say(tmp_path, "a")
+        receiver.stop()
+        worker = os.open(tmp_path / "haproxy" / "log.pipe", os.O_RDWR)  # a pipe that nobody has open is empty
+        say(tmp_path, "b")
+        second = LogReceiver(tmp_path)
+        second.start()
+        os.close(worker)
+        say(tmp_path, "c")
+        second.stop()
+        assert names(second) == ["c", "b", "a"]
+
+    def test_what_is_not_of_a_client_is_left_out(self, tmp_path: Path) -> None:
+        receiver = LogReceiver(tmp_path)
+        receiver.start()
+        (tmp_path / "haproxy" / "log.pipe").write_text("Proxy vs1_v stopped (cumulated conns: FE: 1, BE: 0).\n")
+        say(tmp_path, "a")
+        receiver.stop()
+        assert names(receiver) == ["a"]
+
+    def test_something_else_in_its_place(self, tmp_path: Path) -> None:
+        (tmp_path / "haproxy").mkdir()
+        (tmp_path / "haproxy" / "log.pipe").write_text("a file")
+        receiver = LogReceiver(tmp_path)
+        receiver.start()
+        say(tmp_path, "a")
+        receiver.stop()
+        assert names(receiver) == ["a"]
+        assert stat.S_IMODE((tmp_path / "haproxy" / "log.pipe").stat().st_mode) == 0o600

@@ -108,6 +108,16 @@ def test_workers_are_added() -> None:
     assert clients(totals, "12", rows(0)).sessions_total == 8
 
 
+def test_dropped_lines_are_added() -> None:
+    totals = Totals()
+
+    def dropped(worker: str, number: int) -> int:
+        return totals.see(worker, parse_statistics(f"Name: HAProxy\nDroppedLogs: {number}\nPid: 1\n\n{rows(1)}")).dropped_logs
+
+    assert [dropped("10", 5), dropped("10", 6), dropped("11", 1), dropped("12", 0)] == [5, 6, 7, 7]
+    assert totals.see("12", parse_statistics("")).dropped_logs == 7
+
+
 def test_what_is_gone_does_not_come_back_with_old_figures() -> None:
     totals = Totals()
     assert clients(totals, "10", rows(5)).sessions_total == 5

@@ -287,3 +287,21 @@ def test_the_search_for_garbage_is_left_as_it_was():
 def test_the_heads_of_blocks_are_remembered_for_later_errors():
     found = load(grammar, '\ntunnel gre "a"\nexit\ninterface tunnel1\nexit\ntunnel gre "a"\n')
     assert found.places == {("gre_tunnel", "a"): 2, ("tunnel_interface", "tunnel1"): 4}
+
+
+@pytest.mark.parametrize(
+    ("head", "line", "gone", "again"),
+    [
+        ("slb virtual-server v type http id 1", 'rule 5 path /x server-pool "p"', "no rule 5", "there is no such entry: rule 5"),
+        ("app-profile a", "timeout client 5", "no timeout client", "there is no such entry: timeout client"),
+        (
+            "app-profile a",
+            "header request remove X-A",
+            "no header request remove X-A",
+            "there is no such entry: header request remove X-A",
+        ),
+    ],
+)
+def test_an_entry_goes_by_what_tells_it_from_others(head, line, gone, again):
+    loaded = load(grammar, f"{head}\n{line}\n{gone}\n{gone}\n")
+    assert [(m.line, str(m.error)) for m in loaded.mistakes] == [(4, again)]
