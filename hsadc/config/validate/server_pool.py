@@ -74,8 +74,9 @@ def _misfits(config: Config, server: VirtualServer, pool: ServerPool) -> Iterato
         if is_set(pool) and server.type not in types:
             yield f"{words} of its {path} is for type {listed(types)}, and this one is of type {server.type}"
     family = None if server.ip is None or (server.auto_snat and server.type != "udp") else server.ip.address.version
-    members = (config.real_server.get(m) for m in pool.members)
-    if not any(r and r.ip is not None and family in (None, r.ip.version) for r in members):
+    members = [config.real_server.get(m) for m in pool.members]
+    # One that does not exist is told of as such.
+    if not any(r is None or (r.ip is not None and family in (None, r.ip.version)) for r in members):
         kind = "" if family is None else f" of IPv{family}, which it needs"
         how = " without auto-snat" if family is not None and server.type != "udp" else ""
         yield f"its {path} has no real-server with an ip{kind}{how}"

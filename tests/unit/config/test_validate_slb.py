@@ -146,7 +146,7 @@ MISTAKES = [
         f'{W}: load-balance uri-hash of its slb server-pool "empty" is for type http or https, and this one is of type ssl',
     ),
     (
-        'slb real-server "self"\nip 10.0.0.1\nslb server-pool "empty"\nreal-server "self"\nslb server-pool "p"\nbackup-pool "empty"',
+        'slb real-server self\nip 10.0.0.1\nslb server-pool empty\nreal-server self\nslb server-pool "p"\nbackup-pool "empty"',
         'slb virtual-server "v": slb real-server "self" of its pool is the virtual server itself',
     ),
     ("slb server-pool p\nmonitor x", f'{P}: slb monitor "x" does not exist'),
@@ -164,7 +164,7 @@ RIGHT = [
     "slb virtual-server v\nserver-pool empty\nshutdown",
     'slb virtual-server "u" type udp id 2\nip 10.0.0.1 port 80\nserver-pool "p"',
     'slb virtual-server "u" type tcp id 2\nip 2001:db8::1 port 80\nserver-pool "p"\nauto-snat',
-    'slb server-pool "p"\nbackup-pool "q"\nslb server-pool "q"\nbackup-pool "o"\nreal-server r\nslb server-pool "o"\nreal-server r',
+    "slb server-pool p\nbackup-pool q\nslb server-pool q\nbackup-pool o\nreal-server r\nslb server-pool o\nreal-server r",
     "slb server-pool p\npersistence cookie name SID\nslb server-pool empty\npersistence source-ip timeout 5",
     "ssl-profile s\nmin-version tlsv1.2\nmax-version tlsv1.2",
     "ssl-profile s\nmin-version tlsv1.0\ncipher ALL:@SECLEVEL=0",
@@ -196,7 +196,7 @@ def test_what_is_right(text: str) -> None:
 
 
 def test_pools_that_lead_round_without_the_changed_one_are_found_once() -> None:
-    ring = 'slb server-pool "empty"\nbackup-pool "e2"\nreal-server r\nslb server-pool "e2"\nbackup-pool "empty"\nreal-server r'
+    ring = "slb server-pool empty\nbackup-pool e2\nreal-server r\nslb server-pool e2\nbackup-pool empty\nreal-server r"
     text = f'slb server-pool "p"\nbackup-pool "empty"\n{ring}'
     assert [line.partition(":")[0] for line in wrong(text)] == ['slb server-pool "empty"', 'slb server-pool "e2"']
 
