@@ -323,6 +323,9 @@ class Stuck:
     def prepare(self, wanted: object) -> None:
         """Nothing."""
 
+    def create(self, new: object) -> None:
+        """Nothing."""
+
     def delete(self, old: object) -> None:
         raise ApplyError("delete it", "it is stuck")
 
