@@ -19,12 +19,14 @@ _SHOWN = 5
 
 
 def check_pages(config: Config, inventory: Inventory, served: Iterable[VirtualServer]) -> Iterator[Refusal]:
-    """The pages of the pools in use that are not there; clients are shown an empty one then."""
+    """The pages of the pools in use that are not there, or cannot be used; clients are shown an empty one then."""
     for pool in _pools(config, served):
         page = pool.sorry_page
         if page is not None and page not in inventory.pages:
-            why = f'its sorry-page "{page}" is not among this device\'s files, or no text: show files has them, upload it first'
-            yield Refusal((pool.name, page), title("server_pool", pool.name), why)
+            missing = "is not among this device's files, or no text: show files has them, upload it first"
+            problem = inventory.page_problems.get(page)
+            why = missing if problem is None else f"cannot be used: {problem}"
+            yield Refusal((pool.name, page), title("server_pool", pool.name), f'its sorry-page "{page}" {why}')
 
 
 def server_warnings(config: Config, ports: Ports, served: Iterable[VirtualServer]) -> Iterator[str]:

@@ -136,7 +136,7 @@ class TestWrong:
             ("certificate", CA.pem + WEB.pem + WEB.key_pem, "the certificate of the key is number 2 in it and must be the first"),
             ("certificate", WEB.pem + WEB.encrypted("x"), "its key is encrypted: `import pki key` asks for its passphrase"),
             ("certificate", CA.issue("x", kind="rsa1024").pem, "its key has 1024 bits, RSA needs 2048 at least"),
-            ("certificate", b" " * (SIZE_LIMIT_BYTES + 1), "it is larger than 1 MiB"),
+            ("certificate", b" " * (SIZE_LIMIT_BYTES + 1), "it has 1048577 bytes, at most 1048576 are possible"),
             ("key", WEB.pem, "there is no private key in it"),
             ("key", WEB.key_pem + OTHER.key_pem, "it has 2 private keys, one is wanted"),
             (

@@ -87,6 +87,11 @@ def test_a_page_that_is_not_there_refuses_a_change_once() -> None:
     found = load(grammar, BASE.format(near="10.9.0.2") + "\n".join(page)).config
     (refusal,) = compile_config(found, MACHINE).refusals
     assert str(refusal.error).startswith('slb server-pool "p": its sorry-page "s.html" is not among this device\'s files')
+    large = replace(MACHINE, page_problems={"s.html": "it has 65000 bytes, at most 61440 are possible"})
+    (refusal,) = compile_config(found, large).refusals
+    assert str(refusal.error) == (
+        'slb server-pool "p": its sorry-page "s.html" cannot be used: it has 65000 bytes, at most 61440 are possible'
+    )
     there = replace(MACHINE, pages={"s.html": ""})
     assert compile_config(found, there).refusals == ()
 
