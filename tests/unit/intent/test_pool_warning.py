@@ -94,3 +94,11 @@ def test_a_page_that_is_not_there_refuses_a_change_once() -> None:
     )
     there = replace(MACHINE, pages={"s.html": ""})
     assert compile_config(found, there).refusals == ()
+
+
+def test_a_pool_that_can_never_have_enough_servers() -> None:
+    snat = ("slb virtual-server v", "auto-snat", "slb server-pool p", "minimum-working-servers 2")
+    assert warnings(*snat) == ()
+    assert warnings(*snat, "real-server a priority 2") == (
+        'slb server-pool "p": it never serves, no priority has the 2 real servers that must work (minimum-working-servers)',
+    )
