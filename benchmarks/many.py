@@ -26,7 +26,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from proxies import adc, crowd
+from proxies import adc, crowd, haproxy
 from proxies.crowd import Crowd
 from proxies.interrupt import stoppable
 from proxies.network import Network, network
@@ -35,7 +35,6 @@ from proxies.server import make_identity, real_server
 
 from hsadc.cli.remote import CONTROL_SOCKET, RemoteShell
 from hsadc.dataplane.haproxy_binary import find_binary
-from hsadc.dataplane.haproxy_socket import ask
 
 Figures = dict[str, dict[str, list[float]]]
 CHECK, START, ADD, WEIGHT = "check the file, s", "start, s", "one virtual server more, s", "change of a weight, s"
@@ -105,12 +104,14 @@ class Bench:
         file = folder / "haproxy.cfg"
         self.timed(CHECK, name, lambda: self._net.run("adc", *words, "-c", "-q"))
         begun = time.monotonic()
-        with running(self._net.command("adc", *words, "-W", "-db", "-S", "unix@master.sock"), folder / "log") as process:
+        with running(
+            self._net.command("adc", *words, "-W", "-db", "-S", f"unix@{haproxy.MASTER_SOCKET}"), folder / "log"
+        ) as process:
             self.until_answered(self.crowd.count - 1)
             self.note(START, name, time.monotonic() - begun)
             self.timed(WEIGHT, name, lambda: crowd.set_weight(folder / "stats.sock", file.read_text()))
             file.write_text(self.crowd.haproxy_more(file.read_text()))
-            self.timed_until_answered(name, lambda: ask(folder / "master.sock", "reload"))
+            self.timed_until_answered(name, lambda: haproxy.reload(folder))
             self.note(MEMORY, name, process.memory_mb())
 
     def nginx(self, name: str = "nginx") -> None:

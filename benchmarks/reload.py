@@ -36,7 +36,6 @@ from proxies.process import running
 from proxies.server import HTTP, Identity, make_identity, real_server
 
 from hsadc.cli.remote import CONTROL_SOCKET, RemoteShell
-from hsadc.dataplane.haproxy_socket import ask
 from hsadc.intent.hop import DEVICE
 
 HTTP_PORT, TLS_PORT = 8087, 443
@@ -99,7 +98,7 @@ def hsadc(net: Network, folder: Path, identity: Identity | None) -> Iterator[Sub
 def by_hand(net: Network, folder: Path) -> Iterator[Subject]:
     """HAProxy; its file is the same each time, which it does not know."""
     with haproxy.haproxy(net, folder, haproxy.text(HTTP_PORT), HTTP_PORT):
-        yield Subject(f"http://{FRONT}:{HTTP_PORT}", lambda _: ask(folder / haproxy.MASTER_SOCKET, "reload"))
+        yield Subject(f"http://{FRONT}:{HTTP_PORT}", lambda _: haproxy.reload(folder))
 
 
 @contextmanager

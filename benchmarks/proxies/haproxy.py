@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from proxies.network import BACK, FRONT, SERVER, Network
@@ -12,6 +13,7 @@ from proxies.process import Process, running
 from proxies.server import HTTP, HTTPS
 
 from hsadc.dataplane.haproxy_binary import find_binary
+from hsadc.dataplane.haproxy_socket import ask
 
 MASTER_SOCKET = "master.sock"
 GLOBAL = f"""\
@@ -64,3 +66,17 @@ def haproxy(network: Network, folder: Path, configuration: str, port: int) -> It
     with running(command, folder / "log") as process:
         process.wait(lambda: network.listens("adc", port))
         yield process
+
+
+def reload(folder: Path) -> None:
+    """Have the master of the HAProxy in this directory start a new worker, and wait until it serves.
+
+    Raises:
+        RuntimeError: it does not.
+    """
+    answer, end = "", time.monotonic() + 30
+    while not answer.startswith("Success=1"):
+        if time.monotonic() > end:
+            raise RuntimeError(f"HAProxy does not reload: {answer}")
+        with suppress(ConnectionRefusedError):  # the master has just started a worker and is starting itself again
+            answer = ask(folder / MASTER_SOCKET, "reload")

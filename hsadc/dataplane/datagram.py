@@ -16,7 +16,7 @@ from ipaddress import IPv4Address
 
 from hsadc.dataplane import nft
 from hsadc.dataplane.conntrack import Conntrack, Listener
-from hsadc.dataplane.datagram_flows import end_flows
+from hsadc.dataplane.datagram_flows import KeptFlows, end_flows
 from hsadc.dataplane.datagram_kernel import DatagramKernel
 from hsadc.dataplane.datagram_rules import (
     Endpoint,
@@ -66,6 +66,7 @@ class DatagramDriver:
         self._prober = prober
         self._kernel = DatagramKernel(forwarding)
         self._servers: dict[int, DatagramIntent] = {}  # in force
+        self._flows = KeptFlows()
         self._presumed_down: frozenset[Probe] = frozenset()
         self._looked = False
         self._wanted: Mapping[int, DatagramIntent] = {}  # by the transaction that is going on
@@ -191,36 +192,27 @@ class DatagramDriver:
         right = server is not None and there == written and self._kernel.right and self._kernel.forwards(server.address.version)
         if server is None or written is None or not right:
             return _found(number, there)
-        self._kernel.servers[number] = replace(
-            written, branch=there.branch
-        )  # and the rule's text, which the kernel does not tell
+        # With the rule's text, which the kernel does not tell.
+        self._kernel.servers[number] = replace(written, branch=there.branch)
         return server
 
     def _in_force(self, server: DatagramIntent) -> bool:
         return self._servers.get(server.id) == server and server.id in self._kernel.servers
 
     def _put(self, changed: Mapping[int, DatagramIntent | None]) -> None:
-        """Serve some virtual servers otherwise, all at once; None serves one no more."""
-        with self._lock:
-            after = {n: server for n, server in {**self._servers, **changed}.items() if server is not None}
-            rules = {n: None if server is None else render(server, self._works) for n, server in changed.items()}
-            aside, back = self._displaced(changed, after)
-            left = [listener for n in changed if (listener := listener_of(self._kernel.servers.get(n))) is not None]
-            self._kernel.write({**aside, **rules, **back}, frozenset(s.address.version for s in after.values()))
-            before, self._servers = self._servers, after
-            self._want()
-            served = {(server.address, server.port) for server in after.values()}
-            end_flows({listener: frozenset() for listener in left if listener not in served} | self._kept(changed, before))
-
-    def _kept(
-        self, changed: Mapping[int, DatagramIntent | None], before: Mapping[int, DatagramIntent]
-    ) -> dict[Listener, Collection[Endpoint]]:
-        """The targets whose flows go on. When the source of packets to real servers changes, all flows begin anew."""
-        return {
-            (new.address, new.port): kept(new, self._works) if n not in before or before[n].auto_snat == new.auto_snat else ()
-            for n, new in changed.items()
-            if new is not None
-        }
+        """Serve some virtual servers otherwise, all at once; None serves one no more. The lock is held."""
+        after = {n: server for n, server in {**self._servers, **changed}.items() if server is not None}
+        rules = {n: None if server is None else render(server, self._works) for n, server in changed.items()}
+        aside, back = self._displaced(changed, after)
+        left = [listener for n in changed if (listener := listener_of(self._kernel.servers.get(n))) is not None]
+        self._kernel.write({**aside, **rules, **back}, frozenset(s.address.version for s in after.values()))
+        before, self._servers = self._servers, after
+        self._want()
+        served = {(server.address, server.port) for server in after.values()}
+        ending: dict[Listener, Collection[Endpoint]] = {listener: () for listener in left if listener not in served}
+        for number, new in changed.items():
+            ending |= self._flows.change(number, before.get(number), new, self._works)
+        end_flows(ending)
 
     def _displaced(
         self, changed: Mapping[int, DatagramIntent | None], after: Mapping[int, DatagramIntent]

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from hsadc.intent.haproxy_file import HaproxyFile
+from hsadc.intent.haproxy_frontend import HOP_CONNECTIONS
 from hsadc.intent.haproxy_pool import PEERS
 
 CONFIG = "haproxy.cfg"
@@ -69,6 +70,8 @@ defaults base
 
 defaults http from base
   mode http
+  # What is spoken is what was offered: an analyzer that reads HTTP/1.1 alone must not be passed by with HTTP/2.
+  option disable-h2-upgrade
   # Without it a reload closes idle connections under a client that is just sending its next request.
   option idle-close-on-response
   option abortonclose
@@ -78,14 +81,22 @@ defaults tcp from base
   option clitcpka
 
 # The TLS leg of a virtual server whose clear text is mirrored: a client has `client` for its handshake, afterwards the clear
-# leg's timeouts decide. Were all connections TLS legs, none would be left for the clear ones.
+# leg's timeouts decide, and when that has closed the client has `client-fin` to do so.
 defaults tls from base
   mode tcp
-  maxconn {tls_connections}
   option dontlog-normal
   option dontlognull
   timeout client 10s
   timeout server 10s
+  timeout client-fin 30s
+  timeout server-fin 30s
+  timeout tunnel 25h
+
+# The same where HTTP/2 becomes HTTP/1.1 before the hop.
+defaults tls_http from http
+  option dontlog-normal
+  option dontlognull
+  timeout server 25h
   timeout tunnel 25h
 """
 
@@ -146,7 +157,7 @@ def write_file(services: str, machine: Machine, files: Iterable[HaproxyFile] = (
     sections = [
         "\n".join(_global(services, machine, connections, in_order)) + "\n" + _TLS,
         *([_PEERS.replace("{owner}", owner)] if f" peers {PEERS}\n" in services else []),
-        _DEFAULTS.replace("{tls_connections}", str(connections // 2)),
+        _DEFAULTS,
     ]
     text = "\n".join(sections) + _SERVICES + services
     return Generation(text.replace("global\n", f"global\n  description {Generation(text).digest}\n", 1), in_order)
@@ -173,6 +184,7 @@ def _global(services: str, machine: Machine, connections: int, files: Sequence[H
         f"  localpeer {PEERS}",
         f"  maxconn {connections}",
         f"  nbthread {machine.threads}",
+        f"  setenv {HOP_CONNECTIONS} {_hop_connections(services, connections)}",
         "  hard-stop-after 10m",
         "  tune.bufsize 65536",
     ]
@@ -181,6 +193,11 @@ def _global(services: str, machine: Machine, connections: int, files: Sequence[H
         if needs_capability(services):
             lines.append("  setcap cap_net_raw")
     return lines
+
+
+def _hop_connections(services: str, connections: int) -> int:
+    """As many TLS legs may cross the hop to one port: of all connections as many must be left for the clear legs."""
+    return max(connections // 2 // max(services.count("\nbackend hop"), 1), 1)
 
 
 def needs_capability(services: str) -> bool:

@@ -13,7 +13,9 @@ from datetime import UTC, datetime
 from hsadc.intent.haproxy_word import decode_name
 
 _QUOTED = r'"(?:[^"\\]|\\.)*"'
-_RAW = re.compile(r"(\S+ \[[^\]]*\]) (?:vs|tls)\d+_([^\s~/]*)~?(?: (\S+?)~?/(\S+))?(?= |$)")
+_RAW = re.compile(r"(\S+ \[[^\]]*\]) (vs|tls)\d+_([^\s~/]*)~?(?: (\S+?)~?/(\S+))?(?= |$)")
+_CROSSED = re.compile(r"[^\"]* [A-Za-z-]D(?:[A-Za-z-]{2})? ")
+"""Behind the names: a connection that ended while it carried data."""
 _OURS = re.compile(rf"(\S+) \[([^\]]*)\] ({_QUOTED})(?: ({_QUOTED}|-)/({_QUOTED}|-))? ?(.*)")
 _OPENSSL = re.compile(r"error:[0-9A-F]{8}:[^:]*::")
 """Before OpenSSL's words for an error."""
@@ -52,9 +54,12 @@ class LogLine:
 
 
 def in_operators_names(line: str) -> str | None:
-    """HAProxy's line with the operator's names; None for one that tells of no client, such as of a worker's end."""
+    """HAProxy's line with the operator's names.
+
+    None for one that tells of no client, such as of a worker's end, or of one that the clear leg behind the hop tells of, too.
+    """
     match = _RAW.match(line)
-    if match is None:
+    if match is None or (match[2] == "tls" and match[4] is not None and _CROSSED.match(line, match.end())):
         return None
     named = _with_names(match) + _OPENSSL.sub("", line[match.end() :], count=1)
     return named if named.isprintable() else "".join(c if c.isprintable() else "?" for c in named)
@@ -92,12 +97,14 @@ def _carried(head: LogLine, rest: str) -> LogLine:
 
 
 def _with_names(match: re.Match[str]) -> str:
-    head = f"{match[1]} {_quote(decode_name(match[2]))}"
-    if match[3] is None:
+    _, _, server, backend, real = match.groups()
+    head = f"{match[1]} {_quote(decode_name(server))}"
+    if backend is None:
         return head
-    pool = _POOL.fullmatch(match[3])
-    real = match[4]
-    return f"{head} {_quote(decode_name(pool[1])) if pool else '-'}/{'-' if real.startswith('<') else _quote(decode_name(real))}"
+    pool = _POOL.fullmatch(backend)
+    if pool is None:
+        return f"{head} -/-"
+    return f"{head} {_quote(decode_name(pool[1]))}/{'-' if real.startswith('<') else _quote(decode_name(real))}"
 
 
 def _quote(name: str) -> str:

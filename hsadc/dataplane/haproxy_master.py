@@ -23,6 +23,7 @@ _SOCKET = "master.sock"
 _PID = "haproxy.pid"
 _START_S = 15.0
 _LOOK_S = 0.01
+_LOG_BYTES, _KEPT_BYTES = 16 << 20, 1 << 20
 _ANSWER_S = 5.0  # a master that is asked for a worker which is just ending may never answer
 _STOP_S = ((signal.SIGUSR1, 3.0), (signal.SIGTERM, 2.0), (signal.SIGKILL, 5.0))
 """How it is stopped: connections may finish; they are closed; it is killed. Each with the seconds it has for it."""
@@ -145,6 +146,17 @@ class Master:
             self._forget()
         for name in (_PID, _SOCKET, STATS_SOCKET):
             (self._directory / name).unlink(missing_ok=True)
+
+    def shorten_log(self) -> None:
+        """Leave the end of a log that has grown large, such as that of servers which go up and down for months."""
+        if self._log_size() <= _LOG_BYTES:
+            return
+        with self._log.open("r+b") as f:
+            f.seek(-_KEPT_BYTES, os.SEEK_END)
+            kept = f.read().partition(b"\n")[2]
+            f.truncate(0)
+            f.seek(0)
+            f.write(kept)
 
     def _find(self) -> Process | None:
         """By its number in the file or, when that was lost, by who listens at its socket."""

@@ -25,6 +25,8 @@ _TEXTUAL = (
     "text/html text/plain text/css text/xml text/javascript application/javascript application/json application/xml image/svg+xml"
 )
 _TABLE_SIZE = "100k"
+HOP_CONNECTIONS = "HOP_CONNECTIONS"
+"""The driver's environment variable with the number of connections that may cross the hop to one port."""
 _EDITS = {"remove": "del-header", "replace": "set-header", "insert": "add-header"}
 """By action, in the order in which they are done: what is inserted is not removed again."""
 
@@ -48,6 +50,11 @@ class Leg:
         """The backend that leads across the hop."""
         return f"hop{self.listener.port}{'_http' if self.normalise else ''}"
 
+    @property
+    def defaults(self) -> str:
+        """The defaults section of what stands before the hop."""
+        return "tls_http" if self.normalise else "tls"
+
 
 def frontends(config: Config, server: VirtualServer, tiers: Tiers, mss: int | None, leg: Leg | None) -> Iterator[str]:
     """The lines of a virtual server's frontends.
@@ -61,27 +68,31 @@ def frontends(config: Config, server: VirtualServer, tiers: Tiers, mss: int | No
     """
     tls = _tls(config, server, leg)
     if leg is None:
-        yield from _serving(config, server, tiers, f"{_bind(server.ip, mss)}{tls}", _connection_limits(server))
+        yield from _serving(config, server, tiers, f"{_bind(server.ip, mss)}{tls}", None)
         return
     yield f"# {path('virtual_server', server.name)}"
-    yield f"frontend tls{server.id}_{encode_name(server.name)} from {'http' if leg.normalise else 'tls'}"
+    yield f"frontend tls{server.id}_{encode_name(server.name)} from {leg.defaults}"
     yield f"  {_bind(server.ip, mss)}{tls}"
+    yield f'  tcp-request connection reject if {{ be_conn({leg.backend}) ge "${{{HOP_CONNECTIONS}}}" }}'
     yield from (f"  {line}" for line in _connection_limits(server))
     if server.log_enable:  # what goes well is logged by the clear leg
-        yield from ("  log global", f"  option {'httplog' if leg.normalise else 'tcplog'}", "  option dontlog-normal")
+        yield from ("  log global", f"  option {'httplog' if leg.normalise else 'tcplog'}")
+    profile = config.app_profile.get(server.app_profile or "")
+    if leg.normalise and profile is not None:
+        yield from (f"  {line}" for line in _client_timeouts(profile))
     yield f"  default_backend {leg.backend}"
     yield from _serving(
         config,
         server,
         tiers,
         f"bind {endpoint(leg.listener.address, leg.listener.port)} namespace {leg.namespace} transparent",
-        (),
+        leg,
     )
 
 
 def hop_backend(leg: Leg) -> Iterator[str]:
     """The backend that leads across the hop, to the address that the client connected to."""
-    yield f"backend {leg.backend} from {'http' if leg.normalise else 'tls'}"
+    yield f"backend {leg.backend} from {leg.defaults}"
     # With the client's own port the copies are of the connection as it is; HTTP/1.1 takes several for one of HTTP/2.
     yield f"  source 0.0.0.0 usesrc {'clientip' if leg.normalise else 'client'} interface {DEVICE}"
     yield f"  server hop 0.0.0.0:{leg.listener.port}"
@@ -102,19 +113,20 @@ def _bind(listener: Listener | None, mss: int | None) -> str:
     return f"bind {endpoint(listener.address, listener.port)} mss {_ANY_MSS if mss is None else mss}"
 
 
-def _serving(
-    config: Config, server: VirtualServer, tiers: Tiers, bind: str, limits: Iterator[str] | tuple[str, ...]
-) -> Iterator[str]:
+def _serving(config: Config, server: VirtualServer, tiers: Tiers, bind: str, leg: Leg | None) -> Iterator[str]:
+    """The frontend that serves; behind the hop the TLS leg has seen to the limits of connections."""
     http = server.type in HTTP_TYPES
     yield f"# {path('virtual_server', server.name)}"
     yield f"frontend vs{server.id}_{encode_name(server.name)} from {'http' if http else 'tcp'}"
     yield f"  {bind}"
-    yield from (f"  {line}" for line in limits)
+    yield from (f"  {line}" for line in (_connection_limits(server) if leg is None else ()))
     if server.log_enable:
         yield "  log global"
         yield f"  option {'httplog' if http else 'tcplog'}"
     profile = config.app_profile.get(server.app_profile or "")
     if http:
+        if leg is not None and server.mirror_traffic is not None and server.mirror_traffic.http2 == "raw":
+            yield "  no option disable-h2-upgrade"  # the TLS leg has offered it
         yield from (f"  {line}" for line in _http(server, profile))
     yield from (f"  {line}" for line in _choice(server, tiers))
 
@@ -158,8 +170,9 @@ def _http(server: VirtualServer, profile: AppProfile | None) -> Iterator[str]:
 
 def _profile(server: VirtualServer, profile: AppProfile) -> Iterator[str]:
     if profile.max_body is not None:
-        # A body of unknown length could only be refused when half of it is at the real server.
-        yield "http-request return status 411 if { req.hdr(transfer-encoding) -m found } !{ req.hdr(content-length) -m found }"
+        # A body of unknown length could only be refused when half of it is at the real server. A first byte tells of one.
+        yield "http-request wait-for-body time 10s at-least 1 if !{ req.hdr(content-length) -m found }"
+        yield "http-request return status 411 if !{ req.hdr(content-length) -m found } { req.body_len gt 0 }"
         yield f"http-request deny deny_status 413 if {{ req.hdr_val(content-length) gt {profile.max_body} }}"
     for action in _EDITS:
         yield from (_edit(e) for e in profile.headers.values() if e.action == action)
@@ -169,6 +182,10 @@ def _profile(server: VirtualServer, profile: AppProfile) -> Iterator[str]:
             yield "http-request set-header X-Forwarded-Proto https"
     if profile.compression:
         yield from ("filter compression", "compression algo gzip", f"compression type {_TEXTUAL}")
+    yield from _client_timeouts(profile)
+
+
+def _client_timeouts(profile: AppProfile) -> Iterator[str]:
     for kind, words in (("client", "client"), ("http-request", "http-request"), ("keepalive", "http-keep-alive")):
         if kind in profile.timeouts:
             yield f"timeout {words} {profile.timeouts[kind].seconds}s"
@@ -196,10 +213,12 @@ def _through(chain: list[Tier], condition: str) -> Iterator[str]:
 def _condition(rule: ContentRule) -> str:
     words = ""
     if rule.host is not None:
-        how = f"-m end {quote(rule.host[1:].lower())}" if rule.host.startswith("*") else f"-m str {quote(rule.host.lower())}"
+        how = (
+            f"-m end -- {quote(rule.host[1:].lower())}" if rule.host.startswith("*") else f"-m str -- {quote(rule.host.lower())}"
+        )
         words += f"{{ req.hdr(host),host_only,lower {how} }} "
     if rule.path is not None:
         words += f"{{ path -m beg {quote(rule.path)} }} "
     if rule.header is not None:
-        words += f"{{ req.hdr({rule.header}) -m str {quote(rule.value or '')} }} "
+        words += f"{{ req.hdr({rule.header}) -m str -- {quote(rule.value or '')} }} "
     return words or "TRUE "

@@ -17,6 +17,7 @@ from hsadc.intent.probe import Probe, compile_probe
 from hsadc.model.app_profile import AppProfile
 from hsadc.model.config import Config
 from hsadc.model.monitor import Monitor
+from hsadc.model.pools import with_backups
 from hsadc.model.real_server import RealServer
 from hsadc.model.server_pool import PoolMember, ServerPool
 from hsadc.model.virtual_server import HTTP_TYPES, VirtualServer
@@ -113,22 +114,6 @@ class Tiers:
         )
 
 
-def pools_of(server: VirtualServer) -> list[str]:
-    """The pools that a virtual server names, its own first."""
-    own = [] if server.server_pool is None else [server.server_pool]
-    return [*own, *(rule.server_pool for rule in sorted(server.rules.values(), key=lambda r: r.number))]
-
-
-def with_backups(config: Config, name: str | None) -> Iterator[ServerPool]:
-    """A pool, its backup pool, that one's, and so on, until there is none or it was there already."""
-    seen: set[str] = set()
-    while name is not None and name not in seen:
-        seen.add(name)
-        pool = config.server_pool[name]
-        yield pool
-        name = pool.backup_pool
-
-
 def backend(config: Config, server: VirtualServer, tier: Tier) -> Iterator[str]:
     """The lines of a tier's backend."""
     http = server.type in HTTP_TYPES
@@ -220,10 +205,11 @@ def _check(config: Config, server: VirtualServer, monitor: Monitor) -> Iterator[
     profile = config.ssl_profile.get(server.server_ssl_profile or "")
     if monitor.type == "https" and profile is None:
         yield "check-ssl verify none"
-    elif monitor.type != "https" and profile is not None:
+    if monitor.type != "https" and profile is not None:
         yield "no-check-ssl"
-    elif profile is not None and profile.server_name is not None:
-        yield f"check-sni {profile.server_name}"
+    name = monitor.http_host or (profile.server_name if profile is not None else None)
+    if monitor.type == "https" and name is not None:
+        yield f"check-sni {name}"
 
 
 def _port(server: VirtualServer, member: PoolMember, real: RealServer) -> int:

@@ -14,7 +14,7 @@ class Monitor:
         type: `icmp` (an echo request), `tcp` (a connection), `http`, `https` (a request) or `udp` (a datagram).
         description: free text for people.
         interval_s: seconds between two checks, 1 to 3600.
-        timeout_s: seconds after which a check has failed, 1 to 3600.
+        timeout_s: seconds after which a check has failed, 1 to 3600; at the latest when the next one is due.
         rise: so many checks in a row must succeed before a server that was down is used, 1 to 100.
         fall: so many must fail before a server that was up is used no more, 1 to 100.
         port: what is checked instead of the port that is served, 1 to 65535.

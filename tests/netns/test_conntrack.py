@@ -90,7 +90,7 @@ def test_many_flows(tracked):
 
 @pytest.mark.usefixtures("tracked")
 def test_what_the_kernel_refuses(monkeypatch):
-    monkeypatch.setattr("hsadc.dataplane.conntrack._DESTINATION", {4: 9})
+    monkeypatch.setattr("hsadc.dataplane.conntrack._DESTINATION_IPV4", 9)
     with pytest.raises(NetlinkError):
         flows(4, 53)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,13 +10,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hsadc.dataplane.haproxy import HaproxyDriver
-from hsadc.intent.haproxy import compile_services
+from hsadc.intent.haproxy import HaproxyIntent, compile_services
+from hsadc.intent.haproxy_file import HaproxyFile
 from hsadc.intent.inventory import Inventory
 from hsadc.model.app_profile import AppProfile
 from hsadc.model.config import Config
 from hsadc.model.real_server import RealServer
 from hsadc.model.server_pool import PoolMember, ServerPool
 from hsadc.model.virtual_server import Listener, VirtualServer
+from tests.netns.certificates import authority
 
 pytestmark = pytest.mark.netns
 
@@ -72,8 +75,21 @@ def test_hostile_names_are_accepted(driver: HaproxyDriver, config: Config, mss: 
     driver.prepare({intent.key: intent})
 
 
+def files_of(text: str) -> tuple[HaproxyFile, ...]:
+    """Something for each file that a text names."""
+    ours = authority("authority")
+    contents = {
+        ".list": lambda name: f"{name.removesuffix('.list')}.pem\n".encode(),
+        ".pem": lambda _: ours.issue("www.test"),
+        ".ca": lambda _: ours.pem,
+        ".html": lambda _: b"<h1>Sorry</h1>",
+    }
+    names = set(re.findall(r"\b(?:pki|pages)/\S+", text))
+    names |= {f"{name.removesuffix('.list')}.pem" for name in names if name.endswith(".list")}
+    return tuple(HaproxyFile(name, contents[Path(name).suffix](name)) for name in sorted(names))
+
+
 @pytest.mark.parametrize("case", sorted((Path(__file__).parents[1] / "golden" / "haproxy").glob("*.cfg")), ids=lambda p: p.stem)
 def test_golden_files_are_accepted(driver: HaproxyDriver, case: Path) -> None:
-    from hsadc.intent.haproxy import HaproxyIntent
-
-    driver.prepare({"haproxy": HaproxyIntent(case.read_text(encoding="utf-8"))})
+    text = case.read_text(encoding="utf-8")
+    driver.prepare({"haproxy": HaproxyIntent(text, files_of(text))})

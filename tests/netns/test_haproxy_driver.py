@@ -11,11 +11,17 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from hsadc.dataplane import haproxy
 from hsadc.dataplane.haproxy import HaproxyDriver
-from hsadc.errors import ApplyError
+from hsadc.dataplane.haproxy_binary import Binary
+from hsadc.dataplane.haproxy_check import check
+from hsadc.dataplane.haproxy_file import Machine, write_file
+from hsadc.dataplane.reconcile import reconcile
+from hsadc.errors import ApplyError, Unsupported
 from hsadc.intent.haproxy import HaproxyIntent
 from tests.netns.haproxy_lab import Site, new_address, request, site, until
 
@@ -76,6 +82,54 @@ def test_the_worker_is_not_root(lab: tuple[Site, HaproxyDriver]) -> None:
     status = dict(line.split(":\t", 1) for line in Path(f"/proc/{worker}/status").read_text().splitlines())
     assert status["Uid"].split() == ["65534"] * 4
     assert int(status["CapEff"], 16) == 0
+
+
+@pytest.mark.parametrize("line", ["source 0.0.0.0 usesrc clientip", "# usesrc"])
+def test_the_worker_keeps_what_it_needs_for_clients_addresses(lab: tuple[Site, HaproxyDriver], line: str) -> None:
+    here, driver = lab
+    intent = here.intent()
+    services = intent.services.replace("  balance roundrobin\n", f"  balance roundrobin\n  {line}\n")
+    driver.create(HaproxyIntent(services))
+    (worker,) = here.workers
+    status = dict(row.split(":\t", 1) for row in Path(f"/proc/{worker}/status").read_text().splitlines())
+    assert status["Uid"].split() == ["65534"] * 4
+    assert int(status["CapEff"], 16) == (1 << 13 if "clientip" in line else 0)  # CAP_NET_RAW
+    assert here.get()
+
+
+def test_an_older_haproxy_cannot_keep_clients_addresses(lab: tuple[Site, HaproxyDriver]) -> None:
+    here, driver = lab
+    intent = here.intent()
+    old = Binary(Path("/nowhere/haproxy"), (2, 6, 12))
+    for line in ("source 0.0.0.0 usesrc clientip", "source :: usesrc client interface x"):
+        services = intent.services.replace("  balance roundrobin\n", f"  balance roundrobin\n  {line}\n")
+        new = write_file(services, Machine(True, 20000, 2))
+        with pytest.raises(Unsupported, match=r"^check haproxy: HAProxy 2\.6\.12 cannot connect from clients' addresses .*2\.8"):
+            check(old, driver._folder, new)
+
+
+def test_a_network_namespace_that_is_made_later_is_no_mistake(lab: tuple[Site, HaproxyDriver]) -> None:
+    here, driver = lab
+    intent = here.intent()
+    hop = f"{here.address}:{here.port} namespace hsadc-not-yet-there transparent"
+    new = HaproxyIntent(intent.services.replace(f"{here.address}:{here.port} mss 1400", hop))
+    driver.prepare({new.key: new})
+    with pytest.raises(ApplyError, match="error encountered while processing 'namespace'"):
+        driver.create(new)
+
+
+def test_its_own_log_does_not_grow_for_ever(lab: tuple[Site, HaproxyDriver]) -> None:
+    here, driver = lab
+    driver.create(here.intent())
+    with (here.state_dir / "log" / "haproxy.log").open("a") as log:
+        log.writelines(f"line {n:08}\n" for n in range(1_300_000))
+    driver.observe({})
+    assert here.notices.endswith("line 01299999\n")
+    assert re.match(r"line \d{8}\n", here.notices)
+    assert len(here.notices) < 1 << 20
+    driver.change(here.intent(), here.intent(mss=1300))
+    assert "Reloading HAProxy" in here.notices
+    assert "\0" not in here.notices
 
 
 def test_change_replaces_the_worker_and_keeps_the_master(lab: tuple[Site, HaproxyDriver]) -> None:
@@ -256,6 +310,49 @@ def test_what_runs_an_unknown_file_is_changed(lab: tuple[Site, HaproxyDriver]) -
     assert seen != intent
     driver.change(seen, intent)
     assert driver.observe({}) == {intent.key: intent}
+
+
+class Stuck:
+    """The driver of one object that nothing removes."""
+
+    kind = "stuck"
+
+    def observe(self, wanted: object) -> dict[str, SimpleNamespace]:
+        return {"it": SimpleNamespace(key="it")}
+
+    def prepare(self, wanted: object) -> None:
+        """Nothing."""
+
+    def create(self, new: object) -> None:
+        """Nothing."""
+
+    def delete(self, old: object) -> None:
+        raise ApplyError("delete it", "it is stuck")
+
+
+def test_what_another_release_has_written_is_put_back_when_a_later_step_fails(
+    lab: tuple[Site, HaproxyDriver], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, driver = lab
+    with monkeypatch.context() as other:
+        other.setattr(haproxy, "_MOST_THREADS", 1)
+        driver.create(here.intent(app_profile="xff"))
+    (before,) = driver.observe({}).values()
+    with pytest.raises(ApplyError, match="nothing was changed"):
+        reconcile([(Stuck(), []), (driver, [here.intent(mss=1000)])])  # type: ignore[list-item]
+    assert here.get() == "127.0.0.1 127.0.0.1"
+    assert list(driver.observe({}).values()) == [before]
+
+
+def test_what_nobody_knows_cannot_be_put_back(lab: tuple[Site, HaproxyDriver]) -> None:
+    here, driver = lab
+    driver.create(here.intent())
+    (here.state_dir / "haproxy" / "haproxy.cfg").write_text("# by hand\n")
+    (seen,) = driver.observe({}).values()
+    driver.change(seen, here.intent(app_profile="xff"))
+    with pytest.raises(ApplyError, match="was not known"):
+        driver.change(here.intent(app_profile="xff"), seen)
+    assert here.get() == "127.0.0.1 127.0.0.1"
 
 
 @pytest.mark.parametrize("number", ["1\n", "", "x"])

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from hsadc.config.change import Change
 from hsadc.config.validate.found import Found, conflict
 from hsadc.config.validate.interface import is_one_host
-from hsadc.config.validate.server_pool import pools_of, served_otherwise
+from hsadc.config.validate.server_pool import served_otherwise
 from hsadc.model.config import Config
+from hsadc.model.pools import pools_of
 from hsadc.model.real_server import RealServer
 from hsadc.model.title import title
 from hsadc.model.virtual_server import Listener, VirtualServer

@@ -14,7 +14,7 @@ from tests.external.slb.network import Network
 from tests.external.slb.streams import Copies, Packet, copies, packets
 
 _numbers = itertools.count()
-_QUIET_S, _PATIENCE_S = 0.3, 4.0
+_QUIET_S = 0.3
 
 
 class Capture:
@@ -24,7 +24,16 @@ class Capture:
         frames: Ethernet frames, in the order of arrival; none was lost by the capture.
     """
 
-    def __init__(self, network: Network, node: str, expression: str = "", *, device: str = "eth0", longest: int = 65600) -> None:
+    def __init__(
+        self,
+        network: Network,
+        node: str,
+        expression: str = "",
+        *,
+        device: str = "eth0",
+        longest: int = 65600,
+        patience_s: float = 4,
+    ) -> None:
         """It begins when the block is entered.
 
         Args:
@@ -32,12 +41,14 @@ class Capture:
             node: on which node.
             expression: what is captured, in the language of pcap-filter(7).
             device: the node's device.
+            patience_s: how long it waits at the end until nothing arrives any more.
             longest: no frame has more bytes; the less, the more of them wait their turn without loss.
         """
         self._file = Path(f"/tmp/{network.prefix}-{next(_numbers)}.pcap")
         command = ["tcpdump", "-i", device, "-n", "-U", "-Z", "root", "-B", "131072", "--immediate-mode"]
         command += ["-s", str(longest), "-w", str(self._file), expression]
         self._command = network.command(node, *command)
+        self._patience_s = patience_s
         self.frames: list[bytes] = []
 
     def __enter__(self) -> Capture:
@@ -63,7 +74,7 @@ class Capture:
         """Wait until nothing arrives any more, but not for ever."""
         size = -1
         begin = since = time.monotonic()
-        while time.monotonic() - since < _QUIET_S and time.monotonic() - begin < _PATIENCE_S:
+        while time.monotonic() - since < _QUIET_S and time.monotonic() - begin < self._patience_s:
             if (now := self._file.stat().st_size) != size:
                 size, since = now, time.monotonic()
             time.sleep(0.05)
@@ -79,6 +90,6 @@ class Capture:
         return copies(self.frames)
 
 
-def at_analyzer(network: Network) -> Capture:
+def at_analyzer(network: Network, patience_s: float = 4) -> Capture:
     """All GRE packets that reach the analyzer."""
-    return Capture(network, "analyzer", "ip proto 47 or ip6 proto 47", longest=2048)
+    return Capture(network, "analyzer", "ip proto 47 or ip6 proto 47", longest=2048, patience_s=patience_s)

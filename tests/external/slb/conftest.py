@@ -1,15 +1,15 @@
-"""One network with its servers and a device for each module; each test gives the device a configuration of its own."""
+"""One network with its servers, a device for each module, and a configuration of its own for each test."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from hsadc.lab import namespace
 from tests.external.slb.capture import Capture, at_analyzer
 from tests.external.slb.client import Client
 from tests.external.slb.device import Device
@@ -49,9 +49,9 @@ class Site:
             assert time.monotonic() < deadline, "it did not happen"
             time.sleep(0.1)
 
-    def mirrored(self) -> Capture:
-        """A capture at the analyzer."""
-        return at_analyzer(self.network)
+    def mirrored(self, *, patience_s: float = 4) -> Capture:
+        """A capture at the analyzer, which waits for the last copies, but not for long: under load there is no last one."""
+        return at_analyzer(self.network, patience_s)
 
 
 _FIGURES: list[str] = []
@@ -75,17 +75,26 @@ def certificates() -> Certificates:
     return make_certificates()
 
 
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory, certificates: Certificates) -> Iterator[Servers]:
+    network = Network()
+    try:
+        servers = Servers(network, tmp_path_factory.mktemp("servers"), certificates)
+        yield servers
+        servers.stop()
+    finally:
+        network.remove()
+
+
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory, certificates: Certificates) -> Iterator[Site]:
-    folder = tmp_path_factory.mktemp("slb")
-    with ExitStack() as stack:
-        network = Network()
-        stack.callback(network.remove)
-        servers = Servers(network, folder, certificates)
-        stack.callback(servers.stop)
-        device = Device(network, folder)
-        stack.callback(device.kill)
+def site(tmp_path_factory: pytest.TempPathFactory, servers: Servers) -> Iterator[Site]:
+    folder, network = tmp_path_factory.mktemp("slb"), servers.network
+    device = Device(network, folder)
+    try:
         device.start()
         clients = [Client(network, node, folder) for node in ("client1", "client2")]
-        yield Site(network, servers, device, *clients, certificates, Identities(folder), folder)
+        yield Site(network, servers, device, *clients, servers.certificates, Identities(folder), folder)
         assert device.stop() == 0, device.log.read_text()
+    finally:
+        device.kill()
+        namespace.empty(network.name("adc"))  # what a device leaves behind that could not clean up

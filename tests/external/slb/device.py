@@ -83,6 +83,11 @@ class Device:
         self._process = Process("hsadc daemon", command, log=self.log, namespace=self._network.name("adc"))
         self._process.expect(self._takes_commands, self._interrupt)
 
+    @property
+    def is_running(self) -> bool:
+        """Whether its process is there."""
+        return self._process is not None and self._process.status is None
+
     def stop(self) -> int:
         """Stop it as an operator would; its exit status."""
         assert self._process is not None

@@ -67,10 +67,16 @@ def make_certificates() -> Certificates:
 
 
 class Servers:
-    """Those of rs1, rs2 and rs3; they take connections once this is made. Whoever made it stops it."""
+    """Those of rs1, rs2 and rs3; they take connections once this is made. Whoever made it stops it.
+
+    Attributes:
+        network: where they are.
+        certificates: what they show.
+    """
 
     def __init__(self, network: Network, folder: Path, certificates: Certificates) -> None:
-        self._network, self._folder, self._interrupt = network, folder, Interrupt()
+        self.network, self.certificates = network, certificates
+        self._folder, self._interrupt = folder, Interrupt()
         self._nginx: dict[str, Process] = {}
         self._app: dict[str, Process] = {}
         self._pem = folder / "server.pem"
@@ -126,14 +132,14 @@ class Servers:
     def _process(self, title: str, command: list[str], name: str) -> Process:
         log = self._folder / f"{title.replace(' ', '-')}.log"
         log.unlink(missing_ok=True)
-        return Process(title, command, log=log, namespace=self._network.name(name))
+        return Process(title, command, log=log, namespace=self.network.name(name))
 
     def _await(self, name: str) -> None:
         self._app[name].expect(lambda: app.READY in self._app[name].log.read_text(), self._interrupt)
         self._nginx[name].expect(lambda: self._listens(name), self._interrupt)
 
     def _listens(self, name: str) -> bool:
-        return ":443 " in self._network.run(name, "ss", "-Hltn").stdout
+        return ":443 " in self.network.run(name, "ss", "-Hltn").stdout
 
     def _write_files(self, name: str) -> None:
         folder = self._folder / name

@@ -16,6 +16,14 @@ VIP = address("adc")
 MONITOR = 'slb monitor "m" type icmp\ninterval 1\ntimeout 1\nrise 1\nfall 2\nexit\n'
 
 
+@pytest.fixture(autouse=True)
+def alive(site):
+    """What a test kills and does not start again, the next one has all the same."""
+    yield
+    if not site.device.is_running:
+        site.device.start()
+
+
 @pytest.fixture
 def loaded(site):
     """Requests by HTTPS that are decrypted, mirrored and sent to servers that hsadc watches."""
@@ -29,7 +37,7 @@ def loaded(site):
 
 
 def mirrored(site, load) -> bool:
-    with site.mirrored() as capture:
+    with site.mirrored(patience_s=0.5) as capture:
         load.goes_on(50)
     return b"GET /files/1k" in b"".join(capture.copies.raw)
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -97,7 +98,13 @@ def test_connections_fit_the_limit_of_open_files(max_files: int, connections: in
     assert machine.max_connections(SERVICES) == connections
     text = write_file(SERVICES, machine).text
     assert f"  maxconn {connections}\n" in text.partition("defaults")[0]
-    assert f"  maxconn {connections // 2}\n" in text.partition("defaults tls")[2]
+    assert f"  setenv HOP_CONNECTIONS {connections // 2}\n" in text
+
+
+def test_those_that_cross_the_hop_to_two_ports_share_what_may_cross_it() -> None:
+    hops = "backend hop443 from tls\n  server hop 0.0.0.0:443\n\nbackend hop80 from tls\n  server hop 0.0.0.0:80\n"
+    text = write_file(f"{SERVICES}\n{hops}", replace(MACHINE, max_files=20000)).text
+    assert f"  setenv HOP_CONNECTIONS {9871 // 4}\n" in text
 
 
 def test_checks_of_servers_have_files_of_their_own() -> None:

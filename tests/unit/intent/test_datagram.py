@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from ipaddress import ip_address
 
-from hsadc.intent.datagram import DatagramIntent, DatagramTarget, DatagramTier, compile_datagrams
+from hsadc.intent.datagram import DatagramIntent, DatagramTarget, DatagramTier, compile_datagrams, pools_of_tiers
 from hsadc.intent.probe import compile_probe
 from hsadc.model.config import Config
 from hsadc.model.monitor import Monitor
@@ -89,3 +89,11 @@ def test_backup_pools_follow_until_one_was_there_already() -> None:
 
 def test_a_virtual_server_without_a_pool_serves_nobody() -> None:
     assert names(server=replace(SERVER, server_pool=None)) == []
+
+
+def test_whose_the_tiers_are() -> None:
+    first = replace(POOL, members={"one": PoolMember("one", priority=9), "two": PoolMember("two")}, backup_pool="far")
+    far = ServerPool("far", members={"one": PoolMember("one")})
+    assert pools_of_tiers(config(first, far), SERVER) == ("dns", "dns", "far")
+    assert len(tiers(first, far)) == 3
+    assert pools_of_tiers(config(first, far), replace(SERVER, ip=None)) == ()
