@@ -97,12 +97,14 @@ class Client:
         assert done.returncode == 0 or "no server" in found, done.stderr
         return found
 
-    def connect(self, address: str, port: int, tls: ssl.SSLContext | None = None, name: str = "", timeout_s: float = 15) -> Any:
+    def connect(self, address: str, port: int, tls: ssl.SSLContext | None = None, name: str = "", *, source_port: int = 0) -> Any:
         """A TCP connection, with TLS where a context is given; the caller closes it."""
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         raw = self.network.inside(self.node, lambda: socket.socket(family))
         try:
-            raw.settimeout(timeout_s)
+            raw.settimeout(15)
+            if source_port:
+                raw.bind(("", source_port))
             raw.connect((address, port))
             return raw if tls is None else tls.wrap_socket(raw, server_hostname=name or address)
         except BaseException:

@@ -15,7 +15,8 @@ from tests.external.slb import app
 from tests.external.slb.network import SERVERS, Network
 from tests.pki import Pair, authority
 
-BIG_BYTES = 20_000_000
+FULL = os.environ.get("HSADC_STRESS") == "1"
+BIG_BYTES = 200_000_000 if FULL else 20_000_000
 TEXT = "What is written here is compressed well. " * 500
 
 _NGINX = """

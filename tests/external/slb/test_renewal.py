@@ -99,7 +99,7 @@ def test_an_import_over_what_is_in_use_is_served_at_once(site):
 def test_after_a_crash_with_an_expired_certificate_and_a_broken_one(site):
     serve(site)
     more = 'pki trust-domain "other"\n  certificate file other.pem\nexit\nssl-profile "other"\n  trust-domain "other"\nexit\n'
-    short = issue(site, start=datetime.now(UTC) - timedelta(days=1), days=1 + 25 / 86400)
+    short = issue(site, start=datetime.now(UTC) - timedelta(days=1), days=1 + 12 / 86400)
     place(site, short)
     good = issue(site)
     other = site.device.state / "pki" / "other.pem"

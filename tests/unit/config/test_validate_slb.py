@@ -134,6 +134,29 @@ MISTAKES = [
         'ssl-profile "s": its max-version tlsv1.1 is older than its min-version tlsv1.2',
     ),
     (
+        "slb real-server r\nip fe80::1",
+        'slb real-server "r": its ip fe80::1 is of one link, and nothing says which: take another address of the server',
+    ),
+    (
+        "slb real-server r\nip febf::1\nslb virtual-server v\nno server-pool",
+        'slb real-server "r": its ip febf::1 is of one link, and nothing says which: take another address of the server',
+    ),
+    (
+        UDP + "slb real-server r\nip 127.0.0.1",
+        (
+            f'{W}: slb real-server "r" of its pool is this device itself: '
+            "127.0.0.1 needs type http, https, ssl or tcp, with auto-snat"
+        ),
+    ),
+    (
+        "slb real-server r\nip 127.0.0.1\nslb virtual-server v\nno auto-snat",
+        'slb virtual-server "v": slb real-server "r" of its pool is this device itself: 127.0.0.1 needs auto-snat',
+    ),
+    (
+        'slb virtual-server "u" type tcp id 2\nip 2001:db8::1 port 80\nserver-pool "p"\nslb real-server r\nip ::1',
+        'slb virtual-server "u": slb real-server "r" of its pool is this device itself: ::1 needs auto-snat',
+    ),
+    (
         "ssl-profile s\nmin-version tlsv1.1",
         'ssl-profile "s": none of the default ciphers is for tlsv1.1: name some with cipher, too',
     ),
@@ -161,6 +184,11 @@ RIGHT = [
     UDP,
     TLS + "mirror-traffic interface t1 http2 raw",
     "slb real-server r\nip 2001:db8::1",
+    "slb real-server r\nip ::1",
+    "slb real-server r\nip 127.0.0.1\nport 8080",
+    "slb real-server r\nip 169.254.0.5",
+    "slb real-server r\nip 127.0.0.1\nslb virtual-server v\nno auto-snat\nshutdown",
+    "slb real-server r\nip 127.0.0.1\nslb virtual-server v\nno auto-snat\nno ip",
     "slb virtual-server v\nserver-pool empty\nshutdown",
     'slb virtual-server "u" type udp id 2\nip 10.0.0.1 port 80\nserver-pool "p"',
     'slb virtual-server "u" type tcp id 2\nip 2001:db8::1 port 80\nserver-pool "p"\nauto-snat',
