@@ -164,6 +164,7 @@ FAR = [
     "sysctl -w net.ipv4.conf.all.rp_filter=1",
     f"sysctl -w net.ipv4.conf.{DEVICE}.accept_local=0",
     "sysctl -w net.ipv4.tcp_wmem='4096 16384 4194304'",
+    "sysctl -w net.ipv4.tcp_rmem='4096 131072 6291456'",
 ]
 
 
