@@ -45,6 +45,10 @@ def hop_namespace() -> str:
     return f"{DEVICE}-{kernel_identity().rpartition('/')[2]}"
 
 
+_INCOMPLETE = HopIntent("")
+"""One that lacks a piece: HAProxy may use the others."""
+
+
 class HopDriver:
     """The driver of `HopIntent`, for one transaction, in the thread's network namespace. It owns neither socket nor originals."""
 
@@ -55,31 +59,35 @@ class HopDriver:
         self._originals = originals
 
     def observe(self, wanted: Mapping[Hashable, HopIntent]) -> Mapping[Hashable, HopIntent]:
-        """The hop; one that lacks a piece is left out while it is wanted, so that the piece is made again."""
-        for intent in wanted.values():
-            return {intent.key: intent} if self._is_right(intent.namespace) else {}
-        left = HopIntent(hop_namespace())
-        return {left.key: left} if self._is_there(left.namespace) else {}
+        """The hop; while it is wanted, one that lacks a piece is told as another, so that the piece is made again."""
+        found = next(iter(wanted.values()), HopIntent(hop_namespace()))
+        if not self._is_there(found.namespace):
+            return {}
+        return {found.key: _INCOMPLETE if wanted and not self._is_right(found.namespace) else found}
 
     def prepare(self, wanted: Mapping[Hashable, HopIntent]) -> None:
         """Nothing can fail later that could be tried now."""
 
     def create(self, new: HopIntent) -> None:
-        """Make what is missing of it; connections that cross it stay where the cable was there.
+        """Make it.
 
         Raises:
             Unsupported: the kernel lacks something.
         """
-        fresh = self._netlink.find_link(DEVICE) is None
         try:
             self._make(new.namespace)
         except BaseException:
-            if fresh:
-                self.delete(new)
+            self.delete(new)
             raise
 
-    def change(self, old: HopIntent, new: HopIntent) -> None:
-        """There is one of each namespace."""
+    def change(self, old: HopIntent, new: HopIntent) -> None:  # noqa: ARG002  what is missing is looked for
+        """Make what is missing; connections that cross it go on where the cable is there. To go back there is nothing to do.
+
+        Raises:
+            Unsupported: the kernel lacks something.
+        """
+        if new != _INCOMPLETE:
+            self._make(new.namespace)
 
     def delete(self, old: HopIntent) -> None:
         """Remove it, with its namespace, and what it changed of other devices."""

@@ -111,8 +111,9 @@ FAR = End(
     {
         "ipv4/conf/all/rp_filter": "0",
         f"ipv4/conf/{DEVICE}/rp_filter": "0",
-        # What the clear leg has sent and a slow client has not received yet, the analyzer has seen: it must not be too much.
+        # What is on the way at once, the mirror copies at once: without a limit, in bursts of more than a thousand packets.
         "ipv4/tcp_wmem": "4096 65536 262144",
+        "ipv4/tcp_rmem": "4096 131072 262144",
     },
 )
 

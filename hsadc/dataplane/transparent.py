@@ -10,6 +10,8 @@ from hsadc.dataplane.policy import MARK_PRIORITY, MARK_TABLE, TRANSPARENT_MARK, 
 from hsadc.intent.hop import DEVICE
 from hsadc.intent.transparent import TransparentIntent
 
+_INCOMPLETE = TransparentIntent(())
+"""What lacks a piece: HAProxy's connections may need the others."""
 _NAME = "hsadc_transparent"
 _NEEDS = "what finds the sockets that packets are for (CONFIG_NFT_SOCKET)"
 _FAMILIES = {4: "ipv4", 6: "ipv6"}
@@ -29,19 +31,19 @@ class TransparentDriver:
         self._netlink = netlink
 
     def observe(self, wanted: Mapping[Hashable, TransparentIntent]) -> Mapping[Hashable, TransparentIntent]:
-        """What is there; what lacks a piece is left out while it is wanted, so that the piece is made again."""
+        """What is there; while it is wanted, what lacks a piece is told as another, so that the piece is made again."""
         with Policy() as policy:
             rules, routes = _ours(policy), policy.default_routes(MARK_TABLE)
         found = TransparentIntent(tuple(sorted({r.family for r in rules} | {r.family for r in routes})))
-        if not found.families or (wanted and not self._is_right(found, rules, routes)):
+        if not found.families:
             return {}
-        return {found.key: found}
+        return {found.key: _INCOMPLETE if wanted and not self._is_right(found, rules, routes) else found}
 
     def prepare(self, wanted: Mapping[Hashable, TransparentIntent]) -> None:
         """Nothing can fail later that could be tried now."""
 
     def create(self, new: TransparentIntent) -> None:
-        """Make what is missing, and remove what is too much.
+        """Make it.
 
         Raises:
             Unsupported: the kernel lacks something.
@@ -52,13 +54,14 @@ class TransparentDriver:
             self.delete(new)
             raise
 
-    def change(self, old: TransparentIntent, new: TransparentIntent) -> None:
-        """Make what is missing, and remove what is too much; raises as `create`."""
-        try:
+    def change(self, old: TransparentIntent, new: TransparentIntent) -> None:  # noqa: ARG002  what there is is looked for
+        """Make what is missing, and remove what is too much. To go back to what lacked a piece there is nothing to do.
+
+        Raises:
+            Unsupported: the kernel lacks something; then it is as before.
+        """
+        if new != _INCOMPLETE:
             self._make(new)
-        except BaseException:
-            self._make(old)
-            raise
 
     def delete(self, old: TransparentIntent) -> None:  # noqa: ARG002  what is there is read
         """Remove all of it."""

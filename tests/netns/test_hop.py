@@ -164,6 +164,7 @@ FAR = [
     "sysctl -w net.ipv4.conf.all.rp_filter=1",
     f"sysctl -w net.ipv4.conf.{DEVICE}.accept_local=0",
     "sysctl -w net.ipv4.tcp_wmem='4096 16384 4194304'",
+    "sysctl -w net.ipv4.tcp_rmem='4096 131072 6291456'",
 ]
 
 
@@ -174,11 +175,29 @@ def test_a_piece_that_is_removed_by_hand_is_made_again(hop, command):
     before = state()
     hop.reconcile(hop.intent)
     run(command.format(namespace=hop.intent.namespace))
-    assert hop.reconcile(hop.intent) == Outcome(created=1)
+    assert hop.reconcile(hop.intent) == Outcome(changed=1)
     assert hop.reconcile(hop.intent) == Outcome()
     assert crosses(hop)
     assert hop.reconcile() == Outcome(deleted=1)
     assert state() == before
+
+
+class Refusing(HopDriver):
+    """A driver of something that comes later, and cannot be made."""
+
+    def create(self, new: HopIntent) -> None:
+        raise ApplyError("nothing", "no")
+
+
+def test_a_transaction_that_fails_takes_nothing_from_a_hop_that_is_in_use(hop):
+    refusing = Refusing(hop.netlink, hop.originals)
+    refusing.observe = lambda _: {}  # type: ignore[method-assign]
+    hop.reconcile(hop.intent)
+    run("ip rule del pref 73")
+    with pytest.raises(ApplyError):
+        reconcile([(hop.driver, [hop.intent]), (refusing, [hop.intent])])
+    assert hop.reconcile(hop.intent) == Outcome()
+    assert crosses(hop)
 
 
 @pytest.mark.parametrize("command", NEAR)
@@ -220,7 +239,7 @@ def test_a_source_check_that_somebody_sets_meanwhile_stays(hop):
     run("sysctl -w net.ipv4.conf.eth0.rp_filter=2 net.ipv4.conf.eth1.rp_filter=0")
     hop.net.ip("link add gone type veth peer name other")
     run("sysctl -w net.ipv4.conf.all.rp_filter=1 net.ipv4.conf.gone.rp_filter=0")
-    assert hop.reconcile(hop.intent) == Outcome(created=1)
+    assert hop.reconcile(hop.intent) == Outcome(changed=1)
     assert crosses(hop)
     hop.net.ip("link del gone")
     hop.reconcile()

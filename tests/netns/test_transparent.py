@@ -134,7 +134,7 @@ def test_a_piece_that_is_removed_by_hand_is_made_again(driver, command):
     reconcile([(driver, [BOTH])])
     whole = state()
     run(command)
-    assert reconcile([(driver, [BOTH])]) == Outcome(created=1)
+    assert reconcile([(driver, [BOTH])]) == Outcome(changed=1)
     assert reconcile([(driver, [BOTH])]) == Outcome()
     assert state() == whole
     run(command)
