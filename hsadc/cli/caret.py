@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hsadc.cli.shell import masked
 from hsadc.errors import AmbiguousCommand, CommandError, IncompleteCommand
 from hsadc.syntax.width import blank
 
@@ -21,7 +22,7 @@ def explain(error: CommandError, prompt: str, line: str) -> list[str]:
 
 def _sentence(error: CommandError, line: str) -> str:
     if isinstance(error, AmbiguousCommand):
-        return f'% Ambiguous command: "{line.strip()}"'
+        return f'% Ambiguous command: "{masked(line.strip())}"'
     if isinstance(error, IncompleteCommand):
         return "% Incomplete command."
     return "% Invalid input detected at '^' marker."

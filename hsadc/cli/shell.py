@@ -80,15 +80,14 @@ class Login:
 CONSOLE = Login()
 """Somebody on this machine."""
 
-_SECRET = re.compile(r"\bp(?:a?\b|as)", re.IGNORECASE)  # `password` and `passphrase`, however short or misspelt
-
-
-_TOLD = re.compile(r"(\bpas\w*\s+)\S.*", re.IGNORECASE)
+_WORD = r"\bp(?:a?\b|as(?:s(?:word|phrase)?)?)"  # `password` and `passphrase`, however short or misspelt
+_SECRET = re.compile(_WORD, re.IGNORECASE)
+_TOLD = re.compile(rf'({_WORD}"?+\s*)\S.*', re.IGNORECASE)
 _MASK = r"\1***"
 
 
 def masked(line: str) -> str:
-    """A line to be shown to others than who typed it, such as the log of a script: without a password or passphrase."""
+    """A line to be shown to others than who typed it, such as the log of a script: without what `holds_secret` is wary of."""
     return _TOLD.sub(_MASK, line)
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import stat
 import threading
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from hsadc.config.store import FOLDER_MODE, HALF_WRITTEN, SIZE_LIMIT_BYTES, read_text, refusal, remove, write_text
+from hsadc.config.store import FOLDER_MODE, HALF_WRITTEN, SIZE_LIMIT_BYTES, read_text, refusal, remove, write_texts
 from hsadc.config.upload import PART, Upload, check_size
 from hsadc.errors import ConfigError, DanglingReference
 
@@ -108,12 +109,26 @@ class Files:
             ConfigError: no file can have this name, it is too large, or there is no room.
             ApplyError: the disk refused; the old one is as it was.
         """
-        if (why := wrong_name(name)) is not None:
-            raise ConfigError(self.title(name), why)
+        self.write_all({name: text})
+
+    def write_all(self, texts: Mapping[str, str]) -> None:
+        """As `write` for files that belong together: their names and texts. All are written before the first takes its place.
+
+        Raises:
+            ConfigError: as `write`, of any of them.
+            ApplyError: the disk refused; the old ones are as they were.
+        """
+        for name in texts:
+            if (why := wrong_name(name)) is not None:
+                raise ConfigError(self.title(name), why)
         with self._mutex:
             self._make_folder()
-            check_size(name, len(text.encode()), self.room_bytes(name))
-            write_text(self.folder / name, text)
+            room = self.room_bytes(*texts)
+            for name, text in texts.items():
+                size = len(text.encode())
+                check_size(name, size, room)
+                room -= size
+            write_texts(self.folder, texts)
 
     def begin(self, name: str) -> Upload:
         """A file that takes its place, or another one's, when it is finished.
@@ -148,23 +163,23 @@ class Files:
         except OSError as e:
             raise refusal(f"make {self.folder}", e) from e
 
-    def room_bytes(self, name: str) -> int:
-        """How large a file of this name can be, beside the others and what is being written now.
+    def room_bytes(self, *names: str) -> int:
+        """How large the files of these names can be together, beside the others and what is being written now.
 
         Raises:
-            ConfigError: there is no room for another one.
+            ConfigError: there is no room for them.
             ApplyError: the disk refused.
         """
         sizes = []
         try:
             for entry in os.scandir(self.folder):
                 with suppress(FileNotFoundError):  # deleted just now
-                    sizes += [entry.stat(follow_symlinks=False).st_size] if entry.name != name else []
+                    sizes += [entry.stat(follow_symlinks=False).st_size] if entry.name not in names else []
         except OSError as e:
             raise refusal(f"read {self.folder}", e) from e
-        if len(sizes) >= self._most or sum(sizes) >= ROOM_BYTES:
+        if len(sizes) + len(names) > self._most or sum(sizes) >= ROOM_BYTES:
             why = f"at most {self._most} files of {ROOM_BYTES >> 20} MiB together are kept, `delete {self.word}` makes room"
-            raise ConfigError(self.title(name), f"there is no room for it: {why}")
+            raise ConfigError(self.title(names[0]), f"there is no room for it: {why}")
         return min(SIZE_LIMIT_BYTES, ROOM_BYTES - sum(sizes))
 
     def delete(self, name: str) -> None:

@@ -6,7 +6,8 @@ operator could read, is removed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import threading
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -61,12 +62,13 @@ class Imports:
         """
         self._uploads = uploads
         self.files = Files(folder, "pki file", _MOST)
+        self._mutex = threading.Lock()
 
     def certificate(self, name: str) -> Certificate:
         """Import a certificate with those of its issuers, and its key where the file has that, too.
 
         Raises:
-            ConfigError: there is no such file, or it is not right.
+            ConfigError: there is no such file, or it is not right, or would take the place of a key.
             ApplyError: the disk refused.
         """
         pem = self._read(name)
@@ -79,7 +81,7 @@ class Imports:
         key = _only_key(name, pem) if pem.keys else None
         if key is not None:
             check_pair(name, pem.certificates, name, key)
-        self._keep(name, pem.certificates, key)
+        self._keep({name: _text(pem.certificates, key)})
         if key is not None:
             self._uploads.delete(name)
         return described
@@ -99,7 +101,7 @@ class Imports:
         key = _only_key(name, pem, passphrase)
         if (why := unusable(key.kind)) is not None:
             raise ConfigError(name, why)
-        self._keep(name, (), key)
+        self._keep({name: _text((), key)})
         self._uploads.delete(name)
         return key
 
@@ -107,28 +109,27 @@ class Imports:
         """Import certificates of authorities.
 
         Raises:
-            ConfigError: there is no such file, or it is not right.
+            ConfigError: there is no such file, or it is not right, or would take the place of a key.
             ApplyError: the disk refused.
         """
         pem = self._read(name)
         if not pem.certificates:
             raise ConfigError(name, "there is no certificate in it")
-        self._keep(name, pem.certificates, None)
+        self._keep({name: _text(pem.certificates)})
         return tuple(map(describe, pem.certificates))
 
     def pkcs12(self, name: str, passphrase: str | None = None) -> Pair:
-        """Import a certificate with its issuers, and its key, into two files.
+        """Import a certificate with its issuers, and its key, into two files: both are there, or neither.
 
         Raises:
-            As `key`.
+            As `key`, and ConfigError when the certificate would take the place of a key.
         """
         bundle = read_pkcs12(name, read_file(name, self._uploads.path(name))[1], passphrase)
         check_pair(name, bundle.chain, name, bundle.key)
         check_chain(name, bundle.chain)
         described = describe(bundle.chain[0])
         names = f"{Path(name).stem}.crt", f"{Path(name).stem}.key"
-        self._keep(names[1], (), bundle.key)
-        self._keep(names[0], bundle.chain, None)
+        self._keep({names[0]: _text(bundle.chain), names[1]: _text((), bundle.key)})
         self._uploads.delete(name)
         return Pair(*names, described)
 
@@ -158,18 +159,35 @@ class Imports:
         for config in configs:
             if users := users_of(config, name):
                 raise DanglingReference(path, f"it is used by {title('trust_domain', users[0])} and cannot be deleted")
-        self.files.delete(name)
+        with self._mutex:
+            self.files.delete(name)
 
     def _read(self, name: str) -> Pem:
         return read_pem(name, read_file(name, self._uploads.path(name))[1])
 
-    def _keep(self, name: str, certificates: Iterable[x509.Certificate], key: Key | None) -> None:
-        self.files.write(name, b"".join((*map(certificate_pem, certificates), key.pem if key is not None else b"")).decode())
+    def _keep(self, texts: Mapping[str, str]) -> None:
+        """Write the files, unless one of them would take the place of a key, of which there may be no other copy."""
+        with self._mutex:
+            kept = self.files.names()
+            for name, text in texts.items():
+                if name in kept and not _has_key(text.encode()) and _has_key(read_file(name, self.files.path(name))[1]):
+                    why = "import it under another name, or certificate and key in one file, or `delete pki file` first"
+                    raise ConfigError(self.files.title(name), f"it holds a private key, and the new one has none: {why}")
+            self.files.write_all(texts)
 
 
 def users_of(config: Config, name: str) -> list[str]:
     """The names of the trust domains that use a file."""
     return [d.name for d in config.trust_domain.values() if name in (d.certificate, d.key, d.ca_certificate)]
+
+
+def _text(certificates: Iterable[x509.Certificate], key: Key | None = None) -> str:
+    return b"".join((*map(certificate_pem, certificates), key.pem if key is not None else b"")).decode()
+
+
+def _has_key(data: bytes) -> bool:
+    """Whether there is a private key in it, be it damaged."""
+    return b"PRIVATE KEY-----" in data
 
 
 def _only_key(name: str, pem: Pem, passphrase: str | None = None) -> Key:

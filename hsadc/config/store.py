@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -22,10 +23,27 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         ApplyError: the disk refused; the old file is as it was, unless only the last step failed.
     """
+    write_texts(path.parent, {path.name: text})
+
+
+def write_texts(folder: Path, texts: Mapping[str, str]) -> None:
+    """As `write_text` for several files of a folder: all of them are whole on the disk before the first one is renamed.
+
+    Raises:
+        ApplyError: the disk refused; the old files are as they were, unless renaming or the last step failed.
+    """
+    path = folder
     try:
-        write_renamed(path, text)
-        flush_folder(path.parent)
+        for name, text in texts.items():
+            path = folder / name
+            _write_beside(path, text)
+        for name in texts:
+            path = folder / name
+            _beside(path).replace(path)
+        flush_folder(folder)
     except OSError as e:
+        for name in texts:
+            _discard(folder / name)
         raise refusal(f"write {path}", e) from e
 
 
@@ -35,18 +53,31 @@ def write_renamed(path: Path, text: str) -> None:
     Raises:
         OSError: the disk refused; the old file is as it was and nothing is left beside it.
     """
-    beside = path.with_name(f".{path.name}.new")
-    beside.unlink(missing_ok=True)  # of a write that was interrupted, or put there by somebody else
     try:
-        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, MODE), "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
+        _write_beside(path, text)
+        _beside(path).replace(path)
     except OSError:
-        with suppress(OSError):
-            beside.unlink(missing_ok=True)
+        _discard(path)
         raise
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.new")
+
+
+def _write_beside(path: Path, text: str) -> None:
+    beside = _beside(path)
+    beside.unlink(missing_ok=True)  # of a write that was interrupted, or put there by somebody else
+    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, MODE), "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _discard(path: Path) -> None:
+    """Remove what was written beside, where that is still there."""
+    with suppress(OSError):
+        _beside(path).unlink(missing_ok=True)
 
 
 def remove(path: Path) -> None:

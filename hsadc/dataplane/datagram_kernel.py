@@ -67,9 +67,9 @@ class DatagramKernel:
         Raises:
             ApplyError, OSError: the system refuses; all is as before.
         """
-        before = {number: self.servers.get(number) for number in changed}
+        before, closed = {number: self.servers.get(number) for number in changed}, self._closed
         # What is forwarded for our sake is never more than our flows: the rule is there first, and goes last.
-        needless = self._closed - families
+        needless = closed - families
         for family in needless:
             self._forwarding.put_back(family)
         try:
@@ -80,7 +80,9 @@ class DatagramKernel:
         try:
             self._switch_on(families)
         except OSError:
-            self._write(before, self._closed)
+            for family in families - closed:
+                self._forwarding.put_back(family)
+            self._write(before, closed)
             raise
 
     def _switch_on(self, families: Iterable[int]) -> None:

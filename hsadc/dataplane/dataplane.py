@@ -95,11 +95,13 @@ class Dataplane:
 
     def inventory(self, config: Config) -> Inventory:
         """The machine as `machine` gives it, what the files hold that a configuration names, and the time."""
-        pages = {pool.sorry_page for pool in config.server_pool.values() if pool.sorry_page is not None}
+        names = {pool.sorry_page for pool in config.server_pool.values() if pool.sorry_page is not None}
+        pages = read_pages(self._files, sorted(names))
         return replace(
             self.machine(),
             materials=self._pki.materials(config.trust_domain.values()),
-            pages=read_pages(self._files, sorted(pages)),
+            pages=pages.texts,
+            page_problems=pages.problems,
             now=datetime.now(UTC),
         )
 

@@ -55,7 +55,8 @@ class Forwarding:
             OSError: the kernel or the disk refuses.
         """
         if self.ours(family):
-            sysctl.write(_SWITCHES[family], 0)
+            if self.on(family):
+                sysctl.write(_SWITCHES[family], 0)
             self._originals.forget(_shared(_SWITCHES[family]))
         if family == 6:
             self._listen_as_before()

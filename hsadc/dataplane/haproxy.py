@@ -8,6 +8,7 @@ import re
 import resource
 import sys
 import threading
+import time
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -39,7 +40,19 @@ from hsadc.model.title import number_of
 log = logging.getLogger(__name__)
 _MOST_THREADS = 64  # HAProxy's own limit without thread groups
 _NOTHING = HaproxyIntent("")
-"""No services that anybody wants: what is in force when nobody knows what is."""
+_LOOK_AGAIN_S = 5.0
+"""Figures and health of thousands of servers are not asked for at each line of a paste."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Found(HaproxyIntent):
+    """What is in force where it is not just what would be written for it: it is written anew, and may have to be put back.
+
+    Attributes:
+        generation: the whole; None when nobody knows what the worker serves.
+    """
+
+    generation: Generation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +97,7 @@ class HaproxyDriver:
         self._intent = _NOTHING  # in force, or to be put in force again: what the disk says may be somebody else's by then
         self._totals = Totals()
         self._standing = ""  # how servers stood when that was last looked at
+        self._looked_s = -_LOOK_AGAIN_S
         self._folder = Folder(state_dir.absolute() / "haproxy")
         self._log = state_dir.absolute() / "log" / "haproxy.log"
         self._master = Master(self._folder.path, self._log)
@@ -96,16 +110,18 @@ class HaproxyDriver:
                 return {}
             self.wanted = True
             self.on_process()
-            self._standing = self._ask("show servers state") or self._standing
-            self._look()
-            self._master.shorten_log()
+            if time.monotonic() - self._looked_s >= _LOOK_AGAIN_S:
+                self._standing = self._ask("show servers state") or self._standing
+                self._look()
+                self._master.shorten_log()
             found = self._in_force()
             if found is None:
-                return {_NOTHING.key: _NOTHING}
+                return {_NOTHING.key: _Found("")}
             self._intent = HaproxyIntent(found.services, _ordered(found, wanted.get(_NOTHING.key)), self._intent.probes)
+            if found.text == self._generation(self._intent).text:
+                return {self._intent.key: self._intent}
             # What was written for another machine or by another release must be written again, too.
-            seen = self._intent if found.text == self._generation(self._intent).text else _NOTHING
-            return {seen.key: seen}
+            return {_NOTHING.key: _Found(found.services, found.files, self._intent.probes, found)}
 
     def prepare(self, wanted: Mapping[Hashable, HaproxyIntent]) -> None:
         """Have HAProxy check the file, and all that it names; and see that its ports are free.
@@ -117,8 +133,10 @@ class HaproxyDriver:
         for new in wanted.values():
             with self.lock:
                 target, before = self._generation(new), self._in_force()
-                check(self._binary, self._folder, target)
-                check_ports(target.text, before.text if before is not None else "")
+                # A worker takes other weights, limits and states of servers without a check.
+                if before is None or set(before.files) != set(target.files) or changes(before, target) is None:
+                    check(self._binary, self._folder, target)
+                    check_ports(target.text, before.text if before is not None else "")
 
     def create(self, new: HaproxyIntent) -> None:
         """Start it and return when it serves.
@@ -126,7 +144,7 @@ class HaproxyDriver:
         Raises:
             ApplyError: it does not start, because an address or a port is not free for example; then nothing is left of it.
         """
-        self._put(new)
+        self._put_back(new) if isinstance(new, _Found) else self._put(new)
 
     def change(self, old: HaproxyIntent, new: HaproxyIntent) -> None:  # noqa: ARG002 what is in force is asked, not believed
         """Change the worker that serves or, where that is not enough, put a new one in its place; returns when that is done.
@@ -136,7 +154,7 @@ class HaproxyDriver:
         Raises:
             ApplyError: the new services are refused; then the old ones go on.
         """
-        self._put(new)
+        self._put_back(new) if isinstance(new, _Found) else self._put(new)
 
     def delete(self, old: HaproxyIntent) -> None:  # noqa: ARG002 there is one
         """Stop it; open connections get a few seconds to finish. Its log stays."""
@@ -217,6 +235,7 @@ class HaproxyDriver:
     def _look(self) -> Statistics:
         """What was counted by now, by all workers since this daemon started."""
         answer = self._ask("show info; show stat")
+        self._looked_s = time.monotonic()
         pid = re.search(r"^Pid: (\d+)$", answer, re.MULTILINE)
         return self._totals.see(pid[1], parse_statistics(answer)) if pid is not None else parse_statistics("")
 
@@ -237,6 +256,19 @@ class HaproxyDriver:
             self._health.want(new.probes, [server.path for server in servers_of(target.text)])
             self._health.tell()
             self.on_process()
+
+    def _put_back(self, found: _Found) -> None:
+        """A transaction has failed: have that served again which was found at its beginning, as it was.
+
+        Raises:
+            ApplyError: nobody knows what it was, or it is refused now.
+        """
+        if found.generation is None:
+            raise ApplyError("put haproxy back", "what its worker served was not known", rolled_back=False)
+        with self.lock:
+            self._serve(found.generation, found.probes)
+            self.wanted, self._intent = True, HaproxyIntent(found.services, found.files, found.probes)
+            self._health.tell()
 
     def _change(self, target: Generation) -> bool:
         """Change the worker that serves; False when another one is needed."""
@@ -287,6 +319,7 @@ class HaproxyDriver:
             self._folder.restore(before)
             if self._master.alive and self._in_force() != before:
                 self._serve(before, self._intent.probes)
+                self._health.tell()
         except (ApplyError, OSError) as e:
             log.error("haproxy: what was in force before cannot be put back: %s", e)
             return False

@@ -12,15 +12,16 @@ is left out, as the hop repeats the addresses and ports of the connections that 
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Hashable, Mapping
 
 from pyroute2.netlink.exceptions import NetlinkError
 
-from hsadc.dataplane import namespace, source_check
+from hsadc.dataplane import lost_namespace, namespace, source_check
 from hsadc.dataplane.claim import is_claimed
 from hsadc.dataplane.fixed_table import Chain, FixedTable
 from hsadc.dataplane.hop_end import FAR, NEAR
-from hsadc.dataplane.netlink import Netlink
+from hsadc.dataplane.netlink import Link, Netlink
 from hsadc.dataplane.originals import Originals, kernel_identity
 from hsadc.errors import Unsupported
 from hsadc.intent.hop import DEVICE, HopIntent
@@ -103,21 +104,32 @@ class HopDriver:
 
     def _is_cable(self, name: str) -> bool:
         """Whether the device leads to that namespace."""
-        near = self._netlink.find_link(DEVICE)
-        if near is None or not namespace.exists(name):
-            return False
-        far = namespace.within(name, _find_device)
-        return far is not None and (near.other_end, far[1]) == (far[0], near.index)
+        return namespace.exists(name) and self._leads_to(name)
+
+    def _leads_to(self, which: str | int) -> bool:
+        near, far = self._netlink.find_link(DEVICE), namespace.within(which, _find_device)
+        return near is not None and far is not None and (near.other_end, near.index) == (far.index, far.other_end)
 
     def _make(self, name: str) -> None:
         _UNTRACKED.make()
         if not self._is_cable(name):
             with namespace.alone():
-                _remove_orphans()
-                self._lay_cable(name)
+                _remove_orphans(name)
+                if not self._find_namespace(name):
+                    self._lay_cable(name)
         namespace.within(name, FAR.make)
         NEAR.make()
         source_check.open_for(DEVICE, self._netlink, self._originals)
+
+    def _find_namespace(self, name: str) -> bool:
+        """Whether the device's other end is found again, so that it can have its namespace's name."""
+        if namespace.exists(name) or (found := lost_namespace.find(self._leads_to)) is None:
+            return False
+        try:
+            namespace.rename(found, name)
+        finally:
+            os.close(found)
+        return True
 
     def _lay_cable(self, name: str) -> None:
         """In place of one that leads nowhere."""
@@ -134,15 +146,14 @@ class HopDriver:
                 raise
 
 
-def _remove_orphans() -> None:
-    """Remove hops' namespaces that lead nowhere: the other end went with the namespace that it was in, and with its process."""
+def _remove_orphans(own: str) -> None:
+    """Remove other hops' namespaces that lead nowhere: the near end went with the network that it was in, and its process."""
     for name in namespace.names(f"{DEVICE}-"):
-        if not is_claimed(name.rpartition("-")[2]) and namespace.within(name, _find_device) is None:
+        if name != own and not is_claimed(name.rpartition("-")[2]) and namespace.within(name, _find_device) is None:
             namespace.remove(name)
 
 
-def _find_device() -> tuple[int, int | None] | None:
-    """Of this thread's namespace: its index and that of its other end."""
+def _find_device() -> Link | None:
+    """That of this thread's namespace."""
     with Netlink() as netlink:
-        link = netlink.find_link(DEVICE)
-        return None if link is None else (link.index, link.other_end)
+        return netlink.find_link(DEVICE)

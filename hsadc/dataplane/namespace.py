@@ -39,14 +39,18 @@ def create(name: str) -> None:
         Unsupported: the kernel has none.
         OSError: it refuses.
     """
-    _share_folder()
-    path = FOLDER / name
-    path.touch()
-    try:
+    with _new(name) as path:
         _in_a_thread(lambda: _make_own(path))
-    except BaseException:
-        path.unlink()
-        raise
+
+
+def rename(descriptor: int, name: str) -> None:
+    """Give a namespace that lost its name one again; there is none of that name.
+
+    Raises:
+        OSError: the kernel refuses.
+    """
+    with _new(name) as path:
+        _mount(Path(f"/proc/self/fd/{descriptor}"), path, _MS_BIND)
 
 
 def names(prefix: str) -> list[str]:
@@ -76,8 +80,8 @@ def remove(name: str) -> None:
         netns.remove(name)
 
 
-def within(name: str, action: Callable[[], T]) -> T:
-    """Do something inside a namespace and return what it gives.
+def within(which: str | int, action: Callable[[], T]) -> T:
+    """Do something inside a namespace, of a name or a descriptor, and return what it gives.
 
     Sockets that it opens stay there, and below /proc/sys/net it finds the namespace's settings. It is done by another thread, as
     a namespace belongs to a thread.
@@ -87,7 +91,7 @@ def within(name: str, action: Callable[[], T]) -> T:
     """
 
     def entered() -> T:
-        netns.setns(name, flags=0, fork=False)
+        netns.setns(which, flags=0, fork=False)
         return action()
 
     return _in_a_thread(entered)
@@ -96,6 +100,19 @@ def within(name: str, action: Callable[[], T]) -> T:
 def _in_a_thread(action: Callable[[], T]) -> T:
     with ThreadPoolExecutor(1, "hsadc-namespace") as thread:
         return thread.submit(action).result()
+
+
+@contextmanager
+def _new(name: str) -> Iterator[Path]:
+    """The file that a namespace is to be mounted on; it goes when that fails."""
+    _share_folder()
+    path = FOLDER / name
+    path.touch()
+    try:
+        yield path
+    except BaseException:
+        path.unlink()
+        raise
 
 
 def _make_own(path: Path) -> None:

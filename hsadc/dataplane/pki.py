@@ -37,6 +37,10 @@ _SETTLED_NS = 10**9  # two writes within one tick of the kernel's clock leave th
 _Stamp = tuple[int, int, int, int, int, int]
 
 
+class TooLarge(ConfigError):
+    """A file has more bytes than can be used."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Content:
     """A file as it was at some time; equal to itself alone.
@@ -113,25 +117,26 @@ class PkiReader:
         return stamp if settled else None, _parse(name, data, stamp[-1])
 
 
-def read_file(name: str, path: Path | str) -> tuple[_Stamp, bytes]:
+def read_file(name: str, path: Path | str, limit_bytes: int = SIZE_LIMIT_BYTES) -> tuple[_Stamp, bytes]:
     """A file's content, and its stamp: times of change and of change of the inode, size, inode, device and mode.
 
     Raises:
-        ConfigError: it cannot be read, is no plain file or too large; names it as `name`.
+        TooLarge: it has more than `limit_bytes`.
+        ConfigError: it cannot be read, or is no plain file; this and the other name it as `name`.
     """
     try:
         with open(path, "rb", opener=_open) as file:
             stamp = _stamp_of(os.fstat(file.fileno()))
             if not stat.S_ISREG(stamp[-1]):
                 raise ConfigError(name, "it is no plain file")
-            data = file.read(SIZE_LIMIT_BYTES + 1)
+            data = file.read(limit_bytes + 1)
     except FileNotFoundError as e:
         hint = "" if name.startswith("/") else ", `show pki files` lists those that were imported"
         raise ConfigError(name, f"there is no such file{hint}") from e
     except (OSError, ValueError) as e:  # ValueError: a name that no file can have
         raise ConfigError(name, f"it cannot be read: {getattr(e, 'strerror', None) or e}") from e
-    if len(data) > SIZE_LIMIT_BYTES:
-        raise ConfigError(name, f"it is larger than {SIZE_LIMIT_BYTES >> 20} MiB")
+    if len(data) > limit_bytes:
+        raise TooLarge(name, f"it has {max(stamp[2], len(data))} bytes, at most {limit_bytes} are possible")
     return stamp, data
 
 

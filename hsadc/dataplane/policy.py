@@ -67,12 +67,14 @@ class DefaultRoute:
         table: number of the table.
         index: the device.
         gateway: next hop, taken to be on the device's link; None delivers to this machine itself.
+        congestion_control: of TCP that goes there; None is what the machine has for all.
     """
 
     family: int
     table: int
     index: int
     gateway: str | None = None
+    congestion_control: str | None = None
 
 
 class Policy(RtnetlinkSocket):
@@ -131,7 +133,9 @@ class Policy(RtnetlinkSocket):
             raise
         for message in messages:
             if message["proto"] == PROTOCOL and not message["dst_len"]:
-                yield DefaultRoute(family, table, message.get_attr("RTA_OIF"), message.get_attr("RTA_GATEWAY"))
+                metrics = message.get_attr("RTA_METRICS")
+                control = metrics.get_attr("RTAX_CC_ALGO") if metrics is not None else None
+                yield DefaultRoute(family, table, message.get_attr("RTA_OIF"), message.get_attr("RTA_GATEWAY"), control)
 
     def _rule_request(self, kind: int, flags: int, rule: Rule) -> None:
         attributes: dict[str, Any] = {"FRA_PRIORITY": rule.priority, "FRA_TABLE": rule.table, "FRA_PROTOCOL": PROTOCOL}
@@ -148,6 +152,8 @@ class Policy(RtnetlinkSocket):
         local = route.gateway is None
         if not local:
             attributes["RTA_GATEWAY"] = route.gateway
+        if route.congestion_control is not None:
+            attributes["RTA_METRICS"] = {"attrs": [("RTAX_CC_ALGO", route.congestion_control)]}
         self.request(
             kind,
             flags,

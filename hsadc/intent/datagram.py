@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
-from hsadc.intent.haproxy_pool import with_backups
 from hsadc.intent.probe import Probe, compile_probe
 from hsadc.model.config import Config
+from hsadc.model.pools import with_backups
 from hsadc.model.server_pool import PoolMember, ServerPool
 from hsadc.model.virtual_server import Listener, VirtualServer
 

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 
 from hsadc.intent.haproxy_file import HaproxyFile
 from hsadc.intent.haproxy_frontend import Leg, frontends, hop_backend, rates_table
-from hsadc.intent.haproxy_pool import ServerProbe, Tiers, backend, page_file, pools_of, probes
+from hsadc.intent.haproxy_pool import ServerProbe, Tiers, backend, page_file, probes
 from hsadc.intent.haproxy_tls import tls_files
 from hsadc.intent.inventory import Inventory
 from hsadc.intent.mirror import RuleIntent
 from hsadc.model.config import Config
+from hsadc.model.pools import named_pools
 from hsadc.model.virtual_server import Listener, VirtualServer
 
 
@@ -84,7 +85,7 @@ def _leg(server: VirtualServer, listener: Listener, inventory: Inventory) -> Leg
 
 def _tiers(config: Config, server: VirtualServer) -> Tiers:
     tiers = Tiers(config, server)
-    for pool in pools_of(server):
+    for pool in named_pools(server):
         tiers.chain(pool)
     return tiers
 

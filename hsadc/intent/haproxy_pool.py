@@ -17,6 +17,7 @@ from hsadc.intent.probe import Probe, compile_probe
 from hsadc.model.app_profile import AppProfile
 from hsadc.model.config import Config
 from hsadc.model.monitor import Monitor
+from hsadc.model.pools import with_backups
 from hsadc.model.real_server import RealServer
 from hsadc.model.server_pool import PoolMember, ServerPool
 from hsadc.model.virtual_server import HTTP_TYPES, VirtualServer
@@ -113,22 +114,6 @@ class Tiers:
         )
 
 
-def pools_of(server: VirtualServer) -> list[str]:
-    """The pools that a virtual server names, its own first."""
-    own = [] if server.server_pool is None else [server.server_pool]
-    return [*own, *(rule.server_pool for rule in sorted(server.rules.values(), key=lambda r: r.number))]
-
-
-def with_backups(config: Config, name: str | None) -> Iterator[ServerPool]:
-    """A pool, its backup pool, that one's, and so on, until there is none or it was there already."""
-    seen: set[str] = set()
-    while name is not None and name not in seen:
-        seen.add(name)
-        pool = config.server_pool[name]
-        yield pool
-        name = pool.backup_pool
-
-
 def backend(config: Config, server: VirtualServer, tier: Tier) -> Iterator[str]:
     """The lines of a tier's backend."""
     http = server.type in HTTP_TYPES
@@ -148,6 +133,9 @@ def page_file(page: str) -> str:
 
 def _settings(config: Config, server: VirtualServer, pool: ServerPool) -> Iterator[str]:
     yield from _BALANCE[pool.load_balance]
+    if server.type in HTTP_TYPES:
+        # A real server may close a connection just when a request is sent on it; the frontend says what may be asked twice.
+        yield "retry-on conn-failure empty-response"
     if not server.auto_snat:
         # With `source` alone or none the kernel takes the address of the interface that leads to the server: auto-snat.
         yield "source 0.0.0.0 usesrc clientip"

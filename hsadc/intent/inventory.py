@@ -41,7 +41,8 @@ class Inventory:
     Attributes:
         devices: its Ethernet devices, in the kernel's order (by index).
         materials: what the files of the configured trust domains hold, by trust domain.
-        pages: the configured HTML files, by name; a file that cannot be read is missing.
+        pages: the configured HTML files, by name; a file that cannot be used is missing.
+        page_problems: why some of those cannot be used, by name.
         hop_namespace: name of the network namespace that the hop leads to, there or not.
         hop_present: whether the hop is there.
         transparent: the families (4, 6) of which connections from clients' addresses are taken as this device's own.
@@ -51,6 +52,7 @@ class Inventory:
     devices: tuple[Device, ...] = ()
     materials: Mapping[str, Material] = field(default_factory=dict)
     pages: Mapping[str, str] = field(default_factory=dict)
+    page_problems: Mapping[str, str] = field(default_factory=dict)
     hop_namespace: str = "hsadc-hop"
     hop_present: bool = False
     transparent: tuple[int, ...] = ()

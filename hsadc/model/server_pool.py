@@ -62,7 +62,7 @@ class ServerPool:
         slow_start_s: seconds in which a server that comes up works its way to its full share, 1 to 3600.
         minimum_working_servers: with fewer the pool is out of work, 1 to 256.
         backup_pool: name of the pool that serves instead of one that is out of work.
-        sorry_page: HTML file that clients are shown when nothing else serves; its name in the device's files.
+        sorry_page: HTML file that clients are shown when nothing else serves, 60 KiB at most; its name in the device's files.
     """
 
     name: str

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import combinations, groupby
 
 from hsadc.model.config import SECTIONS, Config
 from hsadc.syntax.edit import Setting, settings
 from hsadc.syntax.grammar import Grammar, section_of
 from hsadc.syntax.nodes import Form, Node
-from hsadc.syntax.render import arcs, default_words
+from hsadc.syntax.render import Part, arcs, default_words, line_templates
 from hsadc.syntax.values import Terminal
 
 Words = tuple[str, ...]
@@ -91,22 +91,28 @@ def _walk(node: Node, words: Words, helps: Helps) -> Iterator[tuple[Form, Words,
 def _section(title: str, root: Node, own: Mapping[str, Setting]) -> Iterator[str]:
     """A mode; where several commands begin with one word, it is explained once, above them."""
     yield from ("", f"## {title}", "")
-    rules = _rules(root)
+    rules, longest = _rules(root), _longest(root)
+    defaults = {name: default_words(setting, *longest[name]) for name, setting in own.items()}
     by_word = groupby(sorted(rules, key=lambda name: rules[name].line), key=lambda name: rules[name].line[0])
     for word, names in ((word, list(found)) for word, found in by_word):
         told = {help_ for help_ in rules[names[0]].helps if help_[0] == word and len(names) > 1}
         yield from (f"- `{word}`: {text}." for _, text in told)
-        yield from ("  " * len(told) + _command(rules[name], own.get(name), told) for name in names)
+        yield from ("  " * len(told) + _command(rules[name], defaults.get(name, ""), told) for name in names)
 
 
-def _command(rule: _Rule, setting: Setting | None, told: Collection[tuple[str, str]]) -> str:
+def _longest(root: Node) -> dict[str, tuple[Form, Sequence[Part]]]:
+    """The line of each rule of a mode that leaves nothing out."""
+    lines = sorted(line_templates(root), key=lambda line: len(line[1]))
+    return {form.name: (form, parts) for form, parts in lines if not form.negated}
+
+
+def _command(rule: _Rule, default: str, told: Collection[tuple[str, str]]) -> str:
     if rule.lines == rule.negated:
         forms = [f"[no] {form}" for form in _spelt(rule.lines)]
     else:
         shortest: list[Words] = sorted(rule.negated, key=len)[:1]
         forms = [*_spelt(rule.lines), *(" ".join(("no", *words)) for words in shortest)]
     helps = "; ".join(f"`{word}` {text}" for word, text in rule.helps if (word, text) not in told)
-    default = default_words(setting) if setting else ""
     return (
         f"- {' or '.join(f'`{form}`' for form in forms)}"
         + (f": {helps}." if helps else ".")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache, cached_property
+from itertools import pairwise
 from typing import Any
 
 from hsadc.model.config import SECTIONS, Config
@@ -87,11 +88,20 @@ def _arguments(value: Any) -> tuple[Any, ...]:
     return (value,) if defaults is None else tuple([None if (v := getattr(value, name)) == d else v for name, d in defaults])
 
 
-def default_words(setting: Setting) -> str:
-    """What a setting is without a line for it, as the values would be typed; empty when it is nothing, or switched off."""
-    if setting.item is not None:
-        return " ".join(f"{name} {default}" for name, default in _defaults(setting.item) or () if default not in (None, MISSING))
-    return "" if setting.default is None or setting.default is False else str(setting.default)
+def default_words(setting: Setting, form: Form, parts: Sequence[Part]) -> str:
+    """What a setting is without a line for it, or where the line leaves it out, as it would be typed; empty for nothing.
+
+    Args:
+        setting: a switch has no default to speak of.
+        form: of the longest line that sets it.
+        parts: the pieces of that line.
+    """
+    if setting.item is None:
+        return "" if setting.default is None or setting.default is False else str(setting.default)
+    keywords = [before for before, part in pairwise(("", *parts)) if not isinstance(part, str)]
+    defaults = zip(form.slots, _defaults(setting.item) or (), strict=True)
+    told = ((slot, default) for slot, (_, default) in defaults if default not in (None, "", MISSING))
+    return " ".join(f"{keywords[slot]} {default}" for slot, default in told if isinstance(slot, int))
 
 
 @cache

@@ -227,10 +227,14 @@ def adc(net, directory):
 
 
 def ask(net, number=0, times=1, version=4, port=PORT):
-    """One datagram each from so many sockets of a client's; who answered, and whom that one saw."""
+    """One datagram each from so many sockets of a client's; who answered, and whom that one saw.
+
+    All stay open until the end: a port that is used again would belong to a flow that there is.
+    """
     answers = []
-    for _ in range(times):
-        with net.socket("client", client(number, version)) as sock:
+    with contextlib.ExitStack() as stack:
+        for _ in range(times):
+            sock = stack.enter_context(net.socket("client", client(number, version)))
             sock.connect((SERVER if version == 4 else SERVER6, port))
             answers.append(exchange(sock))
     return answers

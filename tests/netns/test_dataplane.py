@@ -123,7 +123,7 @@ def test_a_daemon_whose_start_fails_ends_and_leaves_nothing(net, tmp_path):
         daemon = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
     last = daemon.stderr.splitlines()[-1]
     assert daemon.returncode == 1, daemon.stderr
-    assert last.startswith('hsadc: create haproxy services: slb virtual-server "taken": cannot bind socket')
+    assert last.startswith('hsadc: create haproxy services: slb virtual-server "taken": another program uses 10.1.0.1:8087')
     assert last.endswith("nothing was changed")
     assert [net.ip(command) for command in IPV4] == before
     assert processes(net) == {str(os.getpid())}

@@ -11,13 +11,16 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from hsadc.dataplane import haproxy
 from hsadc.dataplane.haproxy import HaproxyDriver
 from hsadc.dataplane.haproxy_binary import Binary
 from hsadc.dataplane.haproxy_check import check
 from hsadc.dataplane.haproxy_file import Machine, write_file
+from hsadc.dataplane.reconcile import reconcile
 from hsadc.errors import ApplyError, Unsupported
 from hsadc.intent.haproxy import HaproxyIntent
 from tests.netns.haproxy_lab import Site, new_address, request, site, until
@@ -307,6 +310,49 @@ def test_what_runs_an_unknown_file_is_changed(lab: tuple[Site, HaproxyDriver]) -
     assert seen != intent
     driver.change(seen, intent)
     assert driver.observe({}) == {intent.key: intent}
+
+
+class Stuck:
+    """The driver of one object that nothing removes."""
+
+    kind = "stuck"
+
+    def observe(self, wanted: object) -> dict[str, SimpleNamespace]:
+        return {"it": SimpleNamespace(key="it")}
+
+    def prepare(self, wanted: object) -> None:
+        """Nothing."""
+
+    def create(self, new: object) -> None:
+        """Nothing."""
+
+    def delete(self, old: object) -> None:
+        raise ApplyError("delete it", "it is stuck")
+
+
+def test_what_another_release_has_written_is_put_back_when_a_later_step_fails(
+    lab: tuple[Site, HaproxyDriver], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, driver = lab
+    with monkeypatch.context() as other:
+        other.setattr(haproxy, "_MOST_THREADS", 1)
+        driver.create(here.intent(app_profile="xff"))
+    (before,) = driver.observe({}).values()
+    with pytest.raises(ApplyError, match="nothing was changed"):
+        reconcile([(Stuck(), []), (driver, [here.intent(mss=1000)])])  # type: ignore[list-item]
+    assert here.get() == "127.0.0.1 127.0.0.1"
+    assert list(driver.observe({}).values()) == [before]
+
+
+def test_what_nobody_knows_cannot_be_put_back(lab: tuple[Site, HaproxyDriver]) -> None:
+    here, driver = lab
+    driver.create(here.intent())
+    (here.state_dir / "haproxy" / "haproxy.cfg").write_text("# by hand\n")
+    (seen,) = driver.observe({}).values()
+    driver.change(seen, here.intent(app_profile="xff"))
+    with pytest.raises(ApplyError, match="was not known"):
+        driver.change(here.intent(app_profile="xff"), seen)
+    assert here.get() == "127.0.0.1 127.0.0.1"
 
 
 @pytest.mark.parametrize("number", ["1\n", "", "x"])

@@ -331,6 +331,13 @@ def _life(path: Path) -> list[Outcome]:
         return [reconcile([(driver, wanted)]) for wanted in ([intent], [intent], [])]
 
 
+def test_nothing_paces_its_packets(hop):
+    hop.reconcile(hop.intent)
+    for family in ("-4", "-6"):
+        assert "congctl reno" in run(f"ip {family} route show table 7272")
+        assert "congctl reno" in hop.far(f"ip {family} route show default")
+
+
 def test_its_packets_are_as_large_as_the_tunnels_can_take(hop):
     hop.reconcile(hop.intent)
     assert f"mtu {MTU_BYTES} " in run(f"ip link show {DEVICE}")

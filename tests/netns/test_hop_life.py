@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -131,15 +133,38 @@ def test_connections_from_clients_addresses_go_on_when_new_ones_leave_from_ours(
     assert net.peers == [CLIENT, "10.2.0.2"]
 
 
+@pytest.mark.parametrize("removal", ["ip netns del {}", "umount -l /run/netns/{}"])
+def test_a_namespace_that_lost_its_name_gets_it_again_with_haproxys_listeners(net: HopNet, adc: Adc, removal: str) -> None:
+    """By hand; or it was given in another mount namespace, where a new daemon sees the file alone."""
+    adc.become(FOUR, MIRRORED)
+    with Recorder(net.connect(SERVER, PORT)) as connection:
+        connection.begin("GET /20000000")
+        command(removal.format(net.intent.namespace))
+        assert adc.dataplane.repair() == Outcome(created=1)
+        assert connection.end() == body(20000000)
+    assert get(net, SERVER, 1000)
+    assert adc.dataplane.repair() == Outcome()
+
+
 def test_a_restarted_process_finds_it_as_it_was(net: HopNet, adc: Adc) -> None:
     words = FOUR, MIRRORED
-    adc.become(*words)
+    assert subprocess.run([sys.executable, "-c", PREDECESSOR, str(net.folder), *words], check=False).returncode == 7
     with Recorder(net.connect(SERVER, PORT)) as connection:
         connection.begin("GET /1000000")
-        heir = Adc(net)  # the one before lets go of everything when it ends, and removes nothing
-        assert heir.become(*words) == Outcome()
+        assert adc.become(*words) == Outcome()
         assert connection.end() == body(1000000)
     command(f"ip link del {DEVICE}")
-    assert heir.dataplane.repair() == Outcome(created=2)  # and its tap
+    assert adc.dataplane.repair() == Outcome(created=2)  # and its tap
     assert get(net, SERVER, 1000)
-    adc.dataplane = heir.dataplane
+
+
+PREDECESSOR = """
+import os, sys
+from types import SimpleNamespace
+from pathlib import Path
+from tests.netns.test_hop_life import Adc
+folder, *words = sys.argv[1:]
+Adc(SimpleNamespace(folder=Path(folder))).become(*words)
+os._exit(7)
+"""
+"""A process that ends without a word, as one that is killed."""

@@ -12,6 +12,7 @@ from hsadc.config.validate.access_list import access_lists
 from hsadc.config.validate.app_profile import edits
 from hsadc.config.validate.found import Found
 from hsadc.config.validate.interface import addresses
+from hsadc.config.validate.loop import loops
 from hsadc.config.validate.mirror_profile import mirrored, port_mirrors, profiles
 from hsadc.config.validate.monitor import monitors
 from hsadc.config.validate.real_server import real_servers
@@ -42,6 +43,7 @@ _CHECKS: tuple[Callable[[Change], Iterator[Found]], ...] = (
     servers,
     pools_fit,
     real_servers,
+    loops,
 )
 
 

@@ -8,6 +8,7 @@ from hsadc.config.change import Change
 from hsadc.config.validate.found import Found, conflict
 from hsadc.config.validate.virtual_server import ALL_BUT_UDP, listed
 from hsadc.model.config import Config
+from hsadc.model.pools import named_pools, pools_of, with_backups
 from hsadc.model.server_pool import Persistence, ServerPool
 from hsadc.model.title import title
 from hsadc.model.virtual_server import HTTP_TYPES, VirtualServer
@@ -31,13 +32,7 @@ def pools(change: Change) -> Iterator[Found]:
 
 
 def _stands_in_for_itself(config: Config, pool: ServerPool) -> bool:
-    seen, name = set[str](), pool.backup_pool
-    while name is not None and name not in seen:
-        if name == pool.name:
-            return True
-        seen.add(name)
-        name = config.server_pool[name].backup_pool if name in config.server_pool else None
-    return False
+    return any(other.name == pool.name for other in with_backups(config, pool.backup_pool))
 
 
 _FITS: Sequence[tuple[Callable[[ServerPool], object], frozenset[str], str]] = (
@@ -62,22 +57,15 @@ def pools_fit(change: Change) -> Iterator[Found]:
 
 def served_otherwise(change: Change) -> dict[str, VirtualServer]:
     """The virtual servers that changed, or a pool of theirs did, or a real server of such a pool."""
-    config, reals = change.after, change.changed("real_server").keys()
-    changed = set(change.changed("server_pool"))
+    config, reals = change.after, set(change.differing("real_server"))
+    changed = set(change.differing("server_pool"))
     if reals:
         changed |= {name for name, pool in config.server_pool.items() if not reals.isdisjoint(pool.members)}
-    users = {n: s for n, s in config.virtual_server.items() if not changed.isdisjoint(_names(s))} if changed else {}
+    backed = (name for name, pool in config.server_pool.items() if changed and pool.backup_pool is not None)
+    changed |= {name for name in backed if any(pool.name in changed for pool in with_backups(config, name))}
+    servers = config.virtual_server.items() if changed else ()
+    users = {n: s for n, s in servers if s.server_pool in changed or not changed.isdisjoint(named_pools(s))}
     return {**users, **change.changed("virtual_server")}
-
-
-def pools_of(config: Config, server: VirtualServer) -> list[ServerPool]:
-    """The pools that a virtual server names, as far as there are such."""
-    return [config.server_pool[name] for name in _names(server) if name in config.server_pool]
-
-
-def _names(server: VirtualServer) -> list[str]:
-    own = () if server.server_pool is None else (server.server_pool,)
-    return [*own, *(rule.server_pool for rule in server.rules.values())]
 
 
 def _misfits(config: Config, server: VirtualServer, pool: ServerPool) -> Iterator[str]:
@@ -86,8 +74,9 @@ def _misfits(config: Config, server: VirtualServer, pool: ServerPool) -> Iterato
         if is_set(pool) and server.type not in types:
             yield f"{words} of its {path} is for type {listed(types)}, and this one is of type {server.type}"
     family = None if server.ip is None or (server.auto_snat and server.type != "udp") else server.ip.address.version
-    members = (config.real_server.get(m) for m in pool.members)
-    if not any(r and r.ip is not None and family in (None, r.ip.version) for r in members):
+    members = [config.real_server.get(m) for m in pool.members]
+    # One that does not exist is told of as such.
+    if not any(r is None or (r.ip is not None and family in (None, r.ip.version)) for r in members):
         kind = "" if family is None else f" of IPv{family}, which it needs"
         how = " without auto-snat" if family is not None and server.type != "udp" else ""
         yield f"its {path} has no real-server with an ip{kind}{how}"

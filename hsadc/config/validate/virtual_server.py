@@ -85,6 +85,9 @@ def _misfits(server: VirtualServer) -> Iterator[str]:
     if mirror is not None and mirror.view == "encrypted" and (mirror.port or mirror.http2):
         what = "a port" if mirror.port else "http2"
         yield f"mirror-traffic with {what} is for decrypted copies, and view encrypted copies what is on the wire"
+    for rule in server.rules.values():
+        if rule.value == "}":  # which ends what HAProxy compares
+            yield f"{rule}: a header cannot be compared with }} alone"
 
 
 def listed(types: frozenset[str]) -> str:

@@ -128,6 +128,18 @@ def test_when_nothing_serves_clients_see_the_sorry_page(site):
     site.eventually(lambda: site.client.curl(f"{URL}/").status == 200)
 
 
+def test_the_largest_sorry_page_is_shown_whole_and_a_larger_one_refused(site):
+    size_bytes = 60 << 10
+    text = real_servers(extra="disable") + pool("sorry-page file large.html") + virtual("http", port=80)
+    site.device.put("large.html", "x" * (size_bytes + 1))
+    why = 'its sorry-page "large.html" cannot be used: it has 61441 bytes, at most 61440 are possible'
+    assert why in site.device.refuses(text)
+    site.device.put("large.html", "x" * size_bytes)
+    assert site.device.configure(text) == []
+    answer = site.client.curl(f"{URL}/")
+    assert (answer.status, len(answer.body)) == (503, size_bytes)
+
+
 def test_a_pool_whose_servers_are_all_disabled_answers_503(site):
     site.device.configure(real_servers(extra="disable") + pool() + virtual("http", port=80))
     assert site.client.curl(f"{URL}/").status == 503

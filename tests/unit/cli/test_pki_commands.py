@@ -9,6 +9,7 @@ from datetime import timedelta
 
 import pytest
 
+from hsadc.cli.batch import run_batch
 from hsadc.cli.session import Session
 from hsadc.cli.shell import Login, holds_secret, masked
 from hsadc.dataplane.pki import PkiReader
@@ -245,9 +246,35 @@ class TestPassphrase:
     def test_lines_that_may_hold_one(self):
         assert all(map(holds_secret, ("import pki key a passphrase x", "imp pki key a pas x", "import pki key a p x")))
         assert not any(map(holds_secret, ("import pki key a", "show pki files", "pki trust-domain a")))
-        assert masked("import pki key a passphrase x y") == "import pki key a passphrase ***"
-        assert masked("admin user a password x") == "admin user a password ***"
-        assert masked("import pki key a") == "import pki key a"
+
+    @pytest.mark.parametrize(
+        ("line", "shown"),
+        [
+            ("import pki key a passphrase x y", "import pki key a passphrase ***"),
+            ("import pki key a p geheim", "import pki key a p ***"),
+            ("  i p k a PA geheim", "  i p ***"),
+            ("import pki key a passp geheim", "import pki key a pass***"),
+            ("import pki key a pasphrase geheim", "import pki key a pas***"),
+            ("import pki key a p:geheim", "import pki key a p***"),
+            ('import pki key a "p" geheim', 'import pki key a "p" ***'),
+            ("passwordgeheim", "password***"),
+            ("admin user a password x", "admin user a password ***"),
+            ("import pki key a", "import pki key a"),
+            ('slb server-pool "p"', 'slb server-pool "p"'),
+            ("import pki key p", "import pki key p"),
+        ],
+    )
+    def test_others_are_not_shown_it(self, line, shown):
+        assert masked(line) == shown
+        assert holds_secret(line) or line == shown
+
+    @pytest.mark.parametrize("word", ["passphrase"[:n] for n in range(1, 11)])
+    def test_nor_by_a_script_that_fails(self, device, word):
+        for line in (f"import pki key no.key {word} geheim", f"s {word} geheim"):
+            printed: list[str] = []
+            assert run_batch(Session(device, Login("admin", "ssh", batch=True)), [line], printed.append) == 1
+            assert printed[0].startswith("line 1: ")
+            assert "geheim" not in "".join(printed)
 
 
 class TestDelete:

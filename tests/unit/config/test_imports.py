@@ -136,7 +136,7 @@ class TestWrong:
             ("certificate", CA.pem + WEB.pem + WEB.key_pem, "the certificate of the key is number 2 in it and must be the first"),
             ("certificate", WEB.pem + WEB.encrypted("x"), "its key is encrypted: `import pki key` asks for its passphrase"),
             ("certificate", CA.issue("x", kind="rsa1024").pem, "its key has 1024 bits, RSA needs 2048 at least"),
-            ("certificate", b" " * (SIZE_LIMIT_BYTES + 1), "it is larger than 1 MiB"),
+            ("certificate", b" " * (SIZE_LIMIT_BYTES + 1), "it has 1048577 bytes, at most 1048576 are possible"),
             ("key", WEB.pem, "there is no private key in it"),
             ("key", WEB.key_pem + OTHER.key_pem, "it has 2 private keys, one is wanted"),
             (
@@ -186,6 +186,72 @@ class TestWrong:
         assert bench.uploads.names() == ["web.key"], "it can be tried again"
         assert [f.name for f in bench.imports.files.folder.iterdir()] == ["web.key"]
 
+    @pytest.mark.parametrize("at", ["fdopen", "fsync"])
+    def test_the_disk_is_full_between_the_two_files_of_a_pair(self, bench, at, monkeypatch):
+        bench.imports.pkcs12(bench.upload("web.p12", OTHER.pkcs12()))
+        bench.upload("web.p12", WEB.pkcs12())
+        real, calls = getattr(os, at), []
+
+        def refuse_the_second(*a, **k):
+            calls.append(a)
+            if len(calls) == 2:
+                raise OSError(28, "No space left on device")
+            return real(*a, **k)
+
+        monkeypatch.setattr(os, at, refuse_the_second)
+        with pytest.raises(ApplyError, match="No space left on device"):
+            bench.imports.pkcs12("web.p12")
+        monkeypatch.undo()
+        assert bench.imported("web.key") == OTHER.key_pem
+        assert bench.imported("web.crt").startswith(OTHER.pem)
+        assert bench.uploads.names() == ["web.p12"], "it can be tried again"
+        assert sorted(f.name for f in bench.imports.files.folder.iterdir()) == ["web.crt", "web.key"]
+
+
+class TestNothingTakesThePlaceOfAKey:
+    WHY = (
+        'pki file "{}": it holds a private key, and the new one has none: '
+        "import it under another name, or certificate and key in one file, or `delete pki file` first"
+    )
+
+    @pytest.mark.parametrize("kind", ["certificate", "authorities"])
+    @pytest.mark.parametrize("damage", ["", "cut off"])
+    def test_without_one(self, bench, kind, damage):
+        bench.imports.certificate(bench.upload("www.pem", WEB.chain + WEB.key_pem))
+        kept = (WEB.chain + WEB.key_pem)[: -5 if damage else None]
+        (bench.imports.files.folder / "www.pem").write_text(kept)
+        bench.upload("www.pem", WEB.chain)
+        with pytest.raises(ConfigError) as caught:
+            getattr(bench.imports, kind)("www.pem")
+        assert str(caught.value) == self.WHY.format("www.pem")
+        assert bench.imported("www.pem") == kept
+        bench.imports.delete("www.pem", ())
+        getattr(bench.imports, kind)("www.pem")
+        assert bench.imported("www.pem") == WEB.chain
+
+    def test_of_a_bundle(self, bench):
+        bench.imports.certificate(bench.upload("www.crt", WEB.chain + WEB.key_pem))
+        bench.upload("www.p12", OTHER.pkcs12())
+        with pytest.raises(ConfigError) as caught:
+            bench.imports.pkcs12("www.p12")
+        assert str(caught.value) == self.WHY.format("www.crt")
+        assert bench.imports.files.names() == ["www.crt"]
+        assert bench.uploads.names() == ["www.p12"]
+
+    def test_another_key_does(self, bench):
+        for pair in (WEB, OTHER):
+            bench.imports.certificate(bench.upload("www.pem", pair.chain + pair.key_pem))
+        bench.imports.key(bench.upload("www.pem", WEB.key_pem))
+        assert bench.imported("www.pem") == WEB.key_pem
+        for pair in (WEB, OTHER):
+            bench.imports.pkcs12(bench.upload("www.p12", pair.pkcs12()))
+        assert bench.imported("www.key") == OTHER.key_pem
+
+    def test_certificates_do_of_certificates(self, bench):
+        for pair in (WEB, OTHER):
+            bench.imports.certificate(bench.upload("www.crt", pair.pem))
+        assert bench.imported("www.crt") == OTHER.pem
+
 
 class TestDelete:
     def test_one_that_is_used_is_kept(self, bench):
@@ -226,9 +292,13 @@ Path.replace = counted("replace", Path.replace)
 Path.unlink = counted("unlink", Path.unlink)
 os.open = counted("open", os.open)
 imports = Imports(Files(folder / "files"), folder / "pki")
-imports.key("web.key")
+getattr(imports, sys.argv[3])(sys.argv[4])
 print("done")
 """
+
+
+def killed(folder: Path, step: int, *what: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", KILLED, str(folder), str(step), *what], capture_output=True, text=True)
 
 
 def test_killed_at_any_step_it_is_the_old_key_or_the_new_one(bench, tmp_path):
@@ -236,7 +306,7 @@ def test_killed_at_any_step_it_is_the_old_key_or_the_new_one(bench, tmp_path):
     seen = []
     for step in range(100):
         bench.upload("web.key", WEB.key_pem)
-        done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path), str(step)], capture_output=True, text=True)
+        done = killed(tmp_path, step, "key", "web.key")
         seen.append("new" if bench.imported("web.key") == WEB.key_pem else "old")
         assert bench.imported("web.key") in (WEB.key_pem, OTHER.key_pem)
         assert (bench.uploads.names() == ["web.key"]) or seen[-1] == "new", "the upload goes last"
@@ -248,3 +318,21 @@ def test_killed_at_any_step_it_is_the_old_key_or_the_new_one(bench, tmp_path):
         bench.imports.files.write("web.key", OTHER.key_pem)
     assert done.stdout == "done\n"
     assert {"old", "new"} <= set(seen[:-1])
+
+
+def test_killed_at_any_step_but_between_two_renames_a_pair_is_whole(bench, tmp_path):
+    seen = []
+    for step in range(100):
+        bench.imports.pkcs12(bench.upload("web.p12", OTHER.pkcs12()))
+        bench.upload("web.p12", WEB.pkcs12())
+        done = killed(tmp_path, step, "pkcs12", "web.p12")
+        seen.append((bench.imported("web.crt").startswith(WEB.pem), bench.imported("web.key") == WEB.key_pem))
+        assert bench.uploads.names() == ["web.p12"] or seen[-1] == (True, True), "the upload goes last"
+        bench.imports.files.prepare()
+        assert [f.name for f in bench.imports.files.list()] == ["web.crt", "web.key"]
+        if done.returncode == 0:
+            break
+        assert done.returncode == -9, done.stderr
+    assert done.stdout == "done\n"
+    assert seen == sorted(seen), "the certificate first: the old key is lost last"
+    assert seen.count((True, False)) == 1

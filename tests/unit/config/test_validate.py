@@ -235,7 +235,7 @@ def test_one_mistake_one_line(text, message):
 
 def test_a_real_server_may_be_on_this_device_at_another_port():
     assert wrong('slb real-server "r"\nip 10.0.0.1\nport 81') == []
-    assert wrong('slb real-server "r"\nip 127.0.0.1') == []
+    assert wrong('slb real-server "r"\nip 127.0.0.1\nslb virtual-server "v"\nauto-snat') == []
 
 
 def test_what_is_right():

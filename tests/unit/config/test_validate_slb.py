@@ -46,6 +46,23 @@ exit
 TLS = 'slb virtual-server "w" type https id 2\nserver-pool "p"\nauto-snat\nip 10.0.0.1 port 443\n'
 UDP = 'slb virtual-server "w" type udp id 2\nserver-pool "p"\nauto-snat\nip 10.0.0.1 port 53\n'
 SECURE = 'slb virtual-server "w" type ssl id 2\nserver-pool "p"\nauto-snat\nip 10.0.0.1 port 443\n'
+CHAIN = """
+slb real-server "next"
+  ip 10.0.0.1
+  port 81
+exit
+slb server-pool "empty"
+  real-server "next"
+exit
+slb virtual-server "v"
+  server-pool "empty"
+exit
+slb virtual-server "x" type tcp id 9
+  ip 10.0.0.1 port 81
+  server-pool "p"
+  auto-snat
+exit
+"""
 W, P = 'slb virtual-server "w"', 'slb server-pool "p"'
 
 MISTAKES = [
@@ -116,6 +133,45 @@ MISTAKES = [
         "ssl-profile s\nmax-version tlsv1.1",
         'ssl-profile "s": its max-version tlsv1.1 is older than its min-version tlsv1.2',
     ),
+    (
+        "slb real-server r\nip fe80::1",
+        'slb real-server "r": its ip fe80::1 is of one link, and nothing says which: take another address of the server',
+    ),
+    (
+        "slb real-server r\nip febf::1\nslb virtual-server v\nno server-pool",
+        'slb real-server "r": its ip febf::1 is of one link, and nothing says which: take another address of the server',
+    ),
+    (
+        UDP + "slb real-server r\nip 127.0.0.1",
+        (
+            f'{W}: slb real-server "r" of its pool is this device itself: '
+            "127.0.0.1 needs type http, https, ssl or tcp, with auto-snat"
+        ),
+    ),
+    (
+        "slb real-server r\nip 127.0.0.1\nslb virtual-server v\nno auto-snat",
+        'slb virtual-server "v": slb real-server "r" of its pool is this device itself: 127.0.0.1 needs auto-snat',
+    ),
+    (
+        'slb virtual-server "u" type tcp id 2\nip 2001:db8::1 port 80\nserver-pool "p"\nslb real-server r\nip ::1',
+        'slb virtual-server "u": slb real-server "r" of its pool is this device itself: ::1 needs auto-snat',
+    ),
+    (
+        "ssl-profile s\nmin-version tlsv1.1",
+        'ssl-profile "s": none of the default ciphers is for tlsv1.1: name some with cipher, too',
+    ),
+    (
+        'slb virtual-server "v"\nrule 1 header X-A } server-pool p',
+        'slb virtual-server "v": rule 1: a header cannot be compared with } alone',
+    ),
+    (
+        'slb server-pool "empty"\nreal-server r\nload-balance uri-hash\nslb server-pool "p"\nbackup-pool "empty"\n' + SECURE,
+        f'{W}: load-balance uri-hash of its slb server-pool "empty" is for type http or https, and this one is of type ssl',
+    ),
+    (
+        'slb real-server self\nip 10.0.0.1\nslb server-pool empty\nreal-server self\nslb server-pool "p"\nbackup-pool "empty"',
+        'slb virtual-server "v": slb real-server "self" of its pool is the virtual server itself',
+    ),
     ("slb server-pool p\nmonitor x", f'{P}: slb monitor "x" does not exist'),
     ("slb virtual-server v\nrule 1 server-pool x", 'slb virtual-server "v": slb server-pool "x" does not exist'),
     (
@@ -128,12 +184,19 @@ RIGHT = [
     UDP,
     TLS + "mirror-traffic interface t1 http2 raw",
     "slb real-server r\nip 2001:db8::1",
+    "slb real-server r\nip ::1",
+    "slb real-server r\nip 127.0.0.1\nport 8080",
+    "slb real-server r\nip 169.254.0.5",
+    "slb real-server r\nip 127.0.0.1\nslb virtual-server v\nno auto-snat\nshutdown",
+    "slb real-server r\nip 127.0.0.1\nslb virtual-server v\nno auto-snat\nno ip",
     "slb virtual-server v\nserver-pool empty\nshutdown",
     'slb virtual-server "u" type udp id 2\nip 10.0.0.1 port 80\nserver-pool "p"',
     'slb virtual-server "u" type tcp id 2\nip 2001:db8::1 port 80\nserver-pool "p"\nauto-snat',
-    'slb server-pool "p"\nbackup-pool "q"\nslb server-pool "q"\nbackup-pool "o"\nslb server-pool "o"',
+    "slb server-pool p\nbackup-pool q\nslb server-pool q\nbackup-pool o\nreal-server r\nslb server-pool o\nreal-server r",
     "slb server-pool p\npersistence cookie name SID\nslb server-pool empty\npersistence source-ip timeout 5",
     "ssl-profile s\nmin-version tlsv1.2\nmax-version tlsv1.2",
+    "ssl-profile s\nmin-version tlsv1.0\ncipher ALL:@SECLEVEL=0",
+    CHAIN,
     "app-profile a\nheader request remove X-A\nheader request replace X-B b",
 ]
 
@@ -161,6 +224,32 @@ def test_what_is_right(text: str) -> None:
 
 
 def test_pools_that_lead_round_without_the_changed_one_are_found_once() -> None:
-    ring = 'slb server-pool "empty"\nbackup-pool "e2"\nslb server-pool "e2"\nbackup-pool "empty"'
+    ring = "slb server-pool empty\nbackup-pool e2\nreal-server r\nslb server-pool e2\nbackup-pool empty\nreal-server r"
     text = f'slb server-pool "p"\nbackup-pool "empty"\n{ring}'
     assert [line.partition(":")[0] for line in wrong(text)] == ['slb server-pool "empty"', 'slb server-pool "e2"']
+
+
+def test_virtual_servers_that_lead_to_each_other_are_both_told() -> None:
+    text = """
+slb real-server "one"
+  ip 10.0.0.1
+exit
+slb server-pool "to-x"
+  real-server "one" port 81
+exit
+slb server-pool "to-v"
+  real-server "one" port 80
+exit
+slb virtual-server "v"
+  server-pool "to-x"
+exit
+slb virtual-server "x" type tcp id 9
+  ip 10.0.0.1 port 81
+  server-pool "to-v"
+  auto-snat
+exit
+"""
+    assert wrong(text) == [
+        'slb virtual-server "v": slb virtual-server "x" is a real server of its pools, and leads back to it',
+        'slb virtual-server "x": slb virtual-server "v" is a real server of its pools, and leads back to it',
+    ]

@@ -148,7 +148,7 @@ class TestWrong:
             ),
             ("web.crt", OTHER.chain, "web.key: its key does not belong to the certificate in web.crt"),
             ("web.crt", WEB.pem + OTHER.key_pem, None),
-            ("web.crt", b" " * (SIZE_LIMIT_BYTES + 1), "web.crt: it is larger than 1 MiB"),
+            ("web.crt", b" " * (SIZE_LIMIT_BYTES + 1), "web.crt: it has 1048577 bytes, at most 1048576 are possible"),
         ],
     )
     def test_contents(self, folder, name, text, problem):

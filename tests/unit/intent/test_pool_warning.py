@@ -87,5 +87,18 @@ def test_a_page_that_is_not_there_refuses_a_change_once() -> None:
     found = load(grammar, BASE.format(near="10.9.0.2") + "\n".join(page)).config
     (refusal,) = compile_config(found, MACHINE).refusals
     assert str(refusal.error).startswith('slb server-pool "p": its sorry-page "s.html" is not among this device\'s files')
+    large = replace(MACHINE, page_problems={"s.html": "it has 65000 bytes, at most 61440 are possible"})
+    (refusal,) = compile_config(found, large).refusals
+    assert str(refusal.error) == (
+        'slb server-pool "p": its sorry-page "s.html" cannot be used: it has 65000 bytes, at most 61440 are possible'
+    )
     there = replace(MACHINE, pages={"s.html": ""})
     assert compile_config(found, there).refusals == ()
+
+
+def test_a_pool_that_can_never_have_enough_servers() -> None:
+    snat = ("slb virtual-server v", "auto-snat", "slb server-pool p", "minimum-working-servers 2")
+    assert warnings(*snat) == ()
+    assert warnings(*snat, "real-server a priority 2") == (
+        'slb server-pool "p": it never serves, no priority has the 2 real servers that must work (minimum-working-servers)',
+    )

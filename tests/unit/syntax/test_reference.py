@@ -48,3 +48,18 @@ def test_a_setting_of_the_grammar_is_described():
     assert "; `<0-63>` Code point (RFC 2474). Default: `0`." in text
     ends = "{A.B.C.D/M|X:X::X:X/M | any | host A.B.C.D|X:X::X:X} [eq <0-65535> | range <0-65535> <0-65535>]"
     assert f"- `[no] {{deny | permit}} {{<0-255> | icmp | ip | tcp | udp}} {ends} {ends}`: `deny` Leave flows" in text
+
+
+@pytest.mark.parametrize(
+    ("line", "end"),
+    [
+        ("- `persistence ", "; `<1-1440>` Minutes. Default: `timeout 30 name HSADC`."),
+        ("- `rule <1-65535> ", "`/PATH` Beginning of a path, such as /images/."),
+        ("- `mirror-traffic {interface tunnel<1-65535> | profile WORD} [port ", " Default: `view decrypted`."),
+        ("- `[no] ip route ", " Default: `distance 1`."),
+        ("- `[no] real-server ", " Default: `priority 1`."),
+    ],
+)
+def test_defaults_of_several_words_are_as_typed(line, end):
+    (found,) = [text for text in reference(load_grammar()) if text.startswith(line)]
+    assert found.endswith(end)
