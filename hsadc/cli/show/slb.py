@@ -12,6 +12,7 @@ from hsadc.cli.show.table import Columns, Row, counters_table, table
 from hsadc.errors import ConfigError
 from hsadc.intent.compile import reason_not_served
 from hsadc.model.config import Config
+from hsadc.model.pools import named_pools, with_backups
 from hsadc.model.server_pool import PoolMember, ServerPool
 from hsadc.model.title import title
 from hsadc.model.virtual_server import VirtualServer
@@ -53,7 +54,7 @@ def _virtual_server(config: Config, v: VirtualServer, seen: VirtualServerStatist
 
 
 def _nothing_works(config: Config, v: VirtualServer, seen: VirtualServerStatistics) -> str | None:
-    pools = [*([v.server_pool] if v.server_pool is not None else []), *(rule.server_pool for rule in v.rules.values())]
+    pools = named_pools(v)
     if not pools or any(_serving(config, pool, seen.servers) is not None for pool in pools):
         return None
     return "too few real servers work"
@@ -64,13 +65,9 @@ def _serving(config: Config, pool: str | None, servers: Iterable[ServerStatistic
     working: dict[tuple[str, int], int] = {}
     for server in servers:
         working[server.server_pool, server.tier] = working.get((server.server_pool, server.tier), 0) + _works(server)
-    asked: set[str] = set()
-    while pool is not None and pool not in asked and pool in config.server_pool:
-        asked.add(pool)
-        if any(name == pool and n >= config.server_pool[pool].minimum_working_servers for (name, _), n in working.items()):
-            return pool
-        pool = config.server_pool[pool].backup_pool
-    return None
+    tried = with_backups(config, pool)
+    enough = (p.name for p in tried if any(name == p.name and n >= p.minimum_working_servers for (name, _), n in working.items()))
+    return next(enough, None)
 
 
 def _works(server: ServerStatistics) -> bool:
