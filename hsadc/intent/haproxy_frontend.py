@@ -145,8 +145,9 @@ def _serving(config: Config, server: VirtualServer, tiers: Tiers, way: Way, *bin
 
 def _comes_as_http2(server: VirtualServer, way: Way) -> bool:
     """Whether a TLS leg, this worker's or the one's before, has offered HTTP/2 and sends it on as it is."""
-    mirror = server.mirror_traffic
-    return bool(way.kept) or (way.leg is not None and mirror is not None and mirror.http2 == "raw")
+    if way.leg is None:
+        return bool(way.kept)
+    return server.mirror_traffic is not None and server.mirror_traffic.http2 == "raw"
 
 
 def _connection_limits(server: VirtualServer) -> Iterator[str]:

@@ -158,6 +158,9 @@ def test_who_has_listened_on_the_hop_goes_on_unless_another_listens_there_now() 
     assert binds("hop") == ["10.0.0.1:443", "10.0.0.1:80"]
     assert binds("hop", clear_legs={2: (Listener(IPv4Address("10.0.0.1"), 443),)}) == ["10.0.0.1:443"]
     assert binds("hop-kept", hop_present=False) == []
+    kept = compiled("hop", KEPT)
+    assert kept is not None
+    assert "no option disable-h2-upgrade" not in kept.services, "an analyzer that reads HTTP/1.1 would be passed by"
     assert binds("monitors", clear_legs={1: (Listener(IPv4Address("10.0.0.1"), 80),)}) == []
 
 
