@@ -102,6 +102,7 @@ class Dataplane:
             materials=self._pki.materials(config.trust_domain.values()),
             pages=pages.texts,
             page_problems=pages.problems,
+            clear_legs=self._haproxy.clear_legs(),
             now=datetime.now(UTC),
         )
 

@@ -19,7 +19,7 @@ from hsadc.dataplane.haproxy_binary import Binary, find_binary
 from hsadc.dataplane.haproxy_change import Refused, carry_out
 from hsadc.dataplane.haproxy_check import check
 from hsadc.dataplane.haproxy_explain import explain
-from hsadc.dataplane.haproxy_file import STATS_SOCKET, Generation, Machine, write_file
+from hsadc.dataplane.haproxy_file import STATS_SOCKET, Generation, Machine, clear_legs, write_file
 from hsadc.dataplane.haproxy_folder import Folder
 from hsadc.dataplane.haproxy_health import Health, Prober, paths_of
 from hsadc.dataplane.haproxy_log import open_pipe
@@ -36,6 +36,7 @@ from hsadc.intent.haproxy import HaproxyIntent
 from hsadc.intent.haproxy_file import HaproxyFile
 from hsadc.intent.haproxy_pool import ServerProbe
 from hsadc.model.title import number_of
+from hsadc.model.virtual_server import Listener
 
 log = logging.getLogger(__name__)
 _MOST_THREADS = 64  # HAProxy's own limit without thread groups
@@ -187,6 +188,11 @@ class HaproxyDriver:
     def process(self) -> Process | None:
         """The process as last known, maybe ended; it is the driver's: look at it with the lock held."""
         return self._master.process
+
+    def clear_legs(self) -> Mapping[int, tuple[Listener, ...]]:
+        """Where virtual servers listen on the hop, by their number, as far as that is known."""
+        with self.lock:
+            return clear_legs(self._intent.services)
 
     def version(self) -> str | None:
         """The version of the worker that serves, such as `2.8.25-5cf5d0683`; None while none answers."""

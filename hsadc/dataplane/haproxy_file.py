@@ -11,10 +11,12 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 from hsadc.intent.haproxy_file import HaproxyFile
 from hsadc.intent.haproxy_frontend import HOP_CONNECTIONS
 from hsadc.intent.haproxy_pool import PEERS
+from hsadc.model.virtual_server import Listener
 
 CONFIG = "haproxy.cfg"
 STATS_SOCKET = "stats.sock"
@@ -193,6 +195,18 @@ def _global(services: str, machine: Machine, connections: int, files: Sequence[H
         if needs_capability(services):
             lines.append("  setcap cap_net_raw")
     return lines
+
+
+def clear_legs(services: str) -> Mapping[int, tuple[Listener, ...]]:
+    """Where virtual servers listen on the hop, by their number."""
+    found: dict[int, tuple[Listener, ...]] = {}
+    number = 0
+    for line in services.split("\n"):
+        if (frontend := re.match(r"frontend vs(\d+)_", line)) is not None:
+            number = int(frontend[1])
+        elif (bind := re.match(r"  bind \[?([^]\s]+?)\]?:(\d+) namespace ", line)) is not None:
+            found[number] = (*found.get(number, ()), Listener(ip_address(bind[1]), int(bind[2])))
+    return found
 
 
 def _hop_connections(services: str, connections: int) -> int:

@@ -5,18 +5,18 @@ A virtual server has backends of its own, because a member of the pool without a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from hsadc.intent.haproxy_file import HaproxyFile
-from hsadc.intent.haproxy_frontend import Leg, frontends, hop_backend, rates_table
+from hsadc.intent.haproxy_frontend import Leg, Way, frontends, hop_backend, rates_table
 from hsadc.intent.haproxy_pool import ServerProbe, Tiers, backend, page_file, probes
 from hsadc.intent.haproxy_tls import tls_files
 from hsadc.intent.inventory import Inventory
 from hsadc.intent.mirror import RuleIntent
 from hsadc.model.config import Config
 from hsadc.model.pools import named_pools
-from hsadc.model.virtual_server import Listener, VirtualServer
+from hsadc.model.virtual_server import TLS_TYPES, Listener, VirtualServer
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,18 +69,30 @@ def compile_services(
     if not servers:
         return ()
     hopped = {r.id: Listener(r.address, r.port) for r in rules if r.hop}
-    legs = {v.id: _leg(v, hopped[v.id], inventory) for v in servers if v.id in hopped}
+    legs = {v.id: _leg(v, hopped[v.id]) for v in servers if v.id in hopped}
     tiers = {v.id: _tiers(config, v) for v in servers}
-    blocks = ["\n".join(_blocks(config, v, tiers[v.id], mss.get(v.name), legs.get(v.id))) for v in servers]
+    ways = {v.id: Way(inventory.hop_namespace, legs.get(v.id), _kept(v, inventory, hopped.values())) for v in servers}
+    blocks = ["\n".join(_blocks(config, v, tiers[v.id], mss.get(v.name), ways[v.id])) for v in servers]
     blocks += ["\n".join(hop_backend(leg)) for leg in {leg.backend: leg for leg in legs.values()}.values()]
     probed = tuple(p for v in servers for tier in tiers[v.id].all() for p in probes(config, v, tier))
     files = tuple(_files(config, inventory, servers, tiers))
     return (HaproxyIntent("\n\n".join(blocks) + "\n", files, probed),)
 
 
-def _leg(server: VirtualServer, listener: Listener, inventory: Inventory) -> Leg:
+def _leg(server: VirtualServer, listener: Listener) -> Leg:
     mirror = server.mirror_traffic
-    return Leg(inventory.hop_namespace, listener, mirror is not None and mirror.http2 == "normalise")
+    return Leg(listener, mirror is not None and mirror.http2 == "normalise")
+
+
+def _kept(server: VirtualServer, inventory: Inventory, taken: Collection[Listener]) -> tuple[Listener, ...]:
+    """Where a virtual server goes on listening on the hop although nothing new is sent there any more.
+
+    An old worker's clients who are still shaking hands with it will come that way.
+    """
+    if server.type not in TLS_TYPES or server.ip is None or not inventory.hop_present:
+        return ()
+    before = inventory.clear_legs.get(server.id, ())
+    return tuple(listener for listener in before if listener.address == server.ip.address and listener not in taken)
 
 
 def _tiers(config: Config, server: VirtualServer) -> Tiers:
@@ -90,8 +102,8 @@ def _tiers(config: Config, server: VirtualServer) -> Tiers:
     return tiers
 
 
-def _blocks(config: Config, server: VirtualServer, tiers: Tiers, mss: int | None, leg: Leg | None) -> Iterator[str]:
-    yield from frontends(config, server, tiers, mss, leg)
+def _blocks(config: Config, server: VirtualServer, tiers: Tiers, mss: int | None, way: Way) -> Iterator[str]:
+    yield from frontends(config, server, tiers, mss, way)
     yield from rates_table(server)
     for tier in tiers.all():
         yield from backend(config, server, tier)

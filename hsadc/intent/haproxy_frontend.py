@@ -36,12 +36,10 @@ class Leg:
     """How a virtual server's clear text crosses the hop.
 
     Attributes:
-        namespace: that the hop leads to.
         listener: where the clear leg listens there: the virtual server's address, with the port that the copies show.
         normalise: whether HTTP/2 becomes HTTP/1.1 before the hop.
     """
 
-    namespace: str
     listener: Listener
     normalise: bool = False
 
@@ -56,7 +54,28 @@ class Leg:
         return "tls_http" if self.normalise else "tls"
 
 
-def frontends(config: Config, server: VirtualServer, tiers: Tiers, mss: int | None, leg: Leg | None) -> Iterator[str]:
+@dataclass(frozen=True, slots=True)
+class Way:
+    """What a virtual server has to do with the hop.
+
+    Attributes:
+        namespace: that the hop leads to.
+        leg: how its clear text crosses it; None where that is not mirrored.
+        kept: where it listens on the hop besides.
+    """
+
+    namespace: str
+    leg: Leg | None = None
+    kept: tuple[Listener, ...] = ()
+
+    @property
+    def clear_binds(self) -> tuple[str, ...]:
+        """Where the serving frontend listens on the hop."""
+        listeners = (() if self.leg is None else (self.leg.listener,)) + self.kept
+        return tuple(f"bind {endpoint(o.address, o.port)} namespace {self.namespace} transparent" for o in listeners)
+
+
+def frontends(config: Config, server: VirtualServer, tiers: Tiers, mss: int | None, way: Way) -> Iterator[str]:
     """The lines of a virtual server's frontends.
 
     Args:
@@ -64,11 +83,11 @@ def frontends(config: Config, server: VirtualServer, tiers: Tiers, mss: int | No
         server: in force.
         tiers: of its pools.
         mss: the largest TCP segment (bytes of payload) of clients' connections; None is what fits the path.
-        leg: the way across the hop; None where the clear text is not mirrored.
+        way: what it has to do with the hop.
     """
-    tls = _tls(config, server, leg)
+    leg, tls = way.leg, _tls(config, server, way.leg)
     if leg is None:
-        yield from _serving(config, server, tiers, f"{_bind(server.ip, mss)}{tls}", None)
+        yield from _serving(config, server, tiers, way, f"{_bind(server.ip, mss)}{tls}")
         return
     yield f"# {path('virtual_server', server.name)}"
     yield f"frontend tls{server.id}_{encode_name(server.name)} from {leg.defaults}"
@@ -81,13 +100,7 @@ def frontends(config: Config, server: VirtualServer, tiers: Tiers, mss: int | No
     if leg.normalise and profile is not None:
         yield from (f"  {line}" for line in _client_timeouts(profile))
     yield f"  default_backend {leg.backend}"
-    yield from _serving(
-        config,
-        server,
-        tiers,
-        f"bind {endpoint(leg.listener.address, leg.listener.port)} namespace {leg.namespace} transparent",
-        leg,
-    )
+    yield from _serving(config, server, tiers, way)
 
 
 def hop_backend(leg: Leg) -> Iterator[str]:
@@ -113,22 +126,27 @@ def _bind(listener: Listener | None, mss: int | None) -> str:
     return f"bind {endpoint(listener.address, listener.port)} mss {_ANY_MSS if mss is None else mss}"
 
 
-def _serving(config: Config, server: VirtualServer, tiers: Tiers, bind: str, leg: Leg | None) -> Iterator[str]:
-    """The frontend that serves; behind the hop the TLS leg has seen to the limits of connections."""
-    http = server.type in HTTP_TYPES
+def _serving(config: Config, server: VirtualServer, tiers: Tiers, way: Way, *binds: str) -> Iterator[str]:
+    """The frontend that serves, at `binds` and on the hop; behind the hop the TLS leg has seen to the limits of connections."""
+    http, profile = server.type in HTTP_TYPES, config.app_profile.get(server.app_profile or "")
     yield f"# {path('virtual_server', server.name)}"
     yield f"frontend vs{server.id}_{encode_name(server.name)} from {'http' if http else 'tcp'}"
-    yield f"  {bind}"
-    yield from (f"  {line}" for line in (_connection_limits(server) if leg is None else ()))
+    yield from (f"  {line}" for line in (*binds, *way.clear_binds))
+    yield from (f"  {line}" for line in (_connection_limits(server) if way.leg is None else ()))
     if server.log_enable:
         yield "  log global"
         yield f"  option {'httplog' if http else 'tcplog'}"
-    profile = config.app_profile.get(server.app_profile or "")
+    if http and profile is not None and profile.http2 and _comes_as_http2(server, way):
+        yield "  no option disable-h2-upgrade"
     if http:
-        if leg is not None and server.mirror_traffic is not None and server.mirror_traffic.http2 == "raw":
-            yield "  no option disable-h2-upgrade"  # the TLS leg has offered it
         yield from (f"  {line}" for line in _http(server, profile))
     yield from (f"  {line}" for line in _choice(server, tiers))
+
+
+def _comes_as_http2(server: VirtualServer, way: Way) -> bool:
+    """Whether a TLS leg, this worker's or the one's before, has offered HTTP/2 and sends it on as it is."""
+    mirror = server.mirror_traffic
+    return bool(way.kept) or (way.leg is not None and mirror is not None and mirror.http2 == "raw")
 
 
 def _connection_limits(server: VirtualServer) -> Iterator[str]:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from ipaddress import IPv4Interface, IPv6Interface
 
 from hsadc.intent.material import Material
+from hsadc.model.virtual_server import Listener
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ class Inventory:
         page_problems: why some of those cannot be used, by name.
         hop_namespace: name of the network namespace that the hop leads to, there or not.
         hop_present: whether the hop is there.
+        clear_legs: where HAProxy listens on it now, by the virtual server's number.
         transparent: the families (4, 6) of which connections from clients' addresses are taken as this device's own.
         now: the time, UTC.
     """
@@ -55,6 +57,7 @@ class Inventory:
     page_problems: Mapping[str, str] = field(default_factory=dict)
     hop_namespace: str = "hsadc-hop"
     hop_present: bool = False
+    clear_legs: Mapping[int, tuple[Listener, ...]] = field(default_factory=dict)
     transparent: tuple[int, ...] = ()
     now: datetime = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 from hsadc.dataplane import offload
+from hsadc.dataplane.hop import hop_namespace
 from hsadc.errors import ApplyError
 from hsadc.lab import namespace
 from hsadc.lab.topology import ANALYZER_LEG, NODES, PREFIX, ROUTER_TO_ANALYZER, SWITCHED, Leg, namespace_of
@@ -45,6 +46,8 @@ def create(prefix: str = PREFIX) -> None:
 
 def remove(prefix: str = PREFIX) -> None:
     """End everything that runs in the network of that prefix and remove it; also right when there is none, or half of one."""
+    with suppress(FileNotFoundError):  # a device that is killed leaves its hop behind
+        namespace.remove(namespace.within(namespace_of(prefix, "adc"), hop_namespace))
     for node in NODES:
         namespace.remove(namespace_of(prefix, node))
 

@@ -106,6 +106,7 @@ class Client:
             if source_port:
                 raw.bind(("", source_port))
             raw.connect((address, port))
+            raw.getpeername()  # of a connection that was reset meanwhile Python's TLS would lose the socket
             return raw if tls is None else tls.wrap_socket(raw, server_hostname=name or address)
         except BaseException:
             raw.close()

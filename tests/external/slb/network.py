@@ -16,10 +16,11 @@ import itertools
 import os
 import subprocess
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TypeVar
 
+from hsadc.dataplane.hop import hop_namespace
 from hsadc.lab import namespace
 
 T = TypeVar("T")
@@ -93,6 +94,8 @@ class Network:
 
     def remove(self) -> None:
         """End all that runs in it, and remove it."""
+        with suppress(FileNotFoundError):  # a device that is killed leaves its hop behind
+            namespace.remove(self.inside("adc", hop_namespace))
         for node in NODES:
             namespace.remove(self.name(node))
 

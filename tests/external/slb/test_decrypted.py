@@ -324,6 +324,10 @@ def test_the_mirror_goes_off_and_on_under_load_and_no_request_fails(site, kind):
             site.device.configure_lines('slb virtual-server "v"', line)
             load.goes_on(150)  # connections from before have had their 20 requests
             assert is_copied(site, load) == copied
+        # Now and then a client is shaking hands with the worker that is replaced just now.
+        for line in ("no mirror-traffic", "mirror-traffic interface tunnel1 port 80", "mirror-traffic interface tunnel1") * 4:
+            site.device.configure_lines('slb virtual-server "v"', line)
+            load.goes_on(100)
     assert load.failed == {}
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import socket
 from dataclasses import dataclass
 from itertools import count, product
@@ -12,6 +14,7 @@ import pytest
 from tests.external.slb.client import trust
 from tests.external.slb.device import pool, real_servers, virtual
 from tests.external.slb.network import BACK, address
+from tests.external.slb.servers import BIG_BYTES
 from tests.external.slb.streams import UDP, streams
 
 pytestmark = pytest.mark.netns
@@ -154,6 +157,26 @@ def test_nothing_is_copied_of_what_is_not_mirrored(configured):
             if not case.mirrored:
                 talk(configured, case)
     assert capture.frames == []
+
+
+@pytest.mark.parametrize("snat", [True, False], ids=["replaced", "kept"])
+def test_a_large_body_is_copied_whole_both_ways(site, snat):
+    """Of HTTP without TLS; what clients send are packets as large as the path allows, and larger than their copies may be."""
+    settings = "mirror-traffic interface tunnel1" + "\nauto-snat" * snat
+    site.device.configure(real_servers() + pool(port=8081) + virtual("http", settings, port=80))
+    body = os.urandom(BIG_BYTES)
+    (site.folder / "body").write_bytes(body)
+    with site.mirrored() as capture:
+        up = site.client.get(f"http://{address('adc')}/sum", "-H", "Expect:", "--data-binary", f"@{site.folder / 'body'}")
+    assert up.body.decode() == hashlib.sha256(body).hexdigest()
+    client, server = (address("client1"), up.facts["local_port"]), (address("adc"), 80)
+    copied = streams(capture.copies.packets)
+    assert hashlib.sha256(copied[client, server].data.partition(b"\r\n\r\n")[2]).hexdigest() == up.body.decode()
+    site.device.configure(real_servers() + pool() + virtual("http", settings, port=80))
+    with site.mirrored() as capture:
+        down = site.client.get(f"http://{address('adc')}/files/big")
+    copied = streams(capture.copies.packets)[server, (address("client1"), down.facts["local_port"])]
+    assert copied.data.partition(b"\r\n\r\n")[2] == down.body
 
 
 def test_a_client_of_one_family_is_served_by_real_servers_of_the_other(site):

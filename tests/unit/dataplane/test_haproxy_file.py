@@ -3,11 +3,13 @@ from __future__ import annotations
 import dataclasses
 import re
 from dataclasses import replace
+from ipaddress import ip_address
 
 import pytest
 
-from hsadc.dataplane.haproxy_file import Generation, Machine, file_digest, file_digests, needs_capability, write_file
+from hsadc.dataplane.haproxy_file import Generation, Machine, clear_legs, file_digest, file_digests, needs_capability, write_file
 from hsadc.intent.haproxy_file import HaproxyFile
+from hsadc.model.virtual_server import Listener
 
 MACHINE = Machine(root=True, max_files=20000, threads=2)
 SERVICES = """\
@@ -110,3 +112,13 @@ def test_those_that_cross_the_hop_to_two_ports_share_what_may_cross_it() -> None
 def test_checks_of_servers_have_files_of_their_own() -> None:
     checked = "  server a 192.0.2.1:80 check inter 5s rise 2 fall 3 weight 1\n" * 500
     assert MACHINE.max_connections(SERVICES) - MACHINE.max_connections(SERVICES + checked) == 250
+
+
+def test_where_virtual_servers_listen_on_the_hop() -> None:
+    services = (
+        "frontend tls3_a from tls\n  bind 192.0.2.1:443 ssl\n\nfrontend vs3_a from http\n  bind 192.0.2.1:443 mss 1\n"
+        "  bind 192.0.2.1:80 namespace ns transparent\n  bind [2001:db8::1]:81 namespace ns transparent\n"
+        "frontend vs4_b from http\n  bind 192.0.2.1:444\n"
+    )
+    four, six = Listener(ip_address("192.0.2.1"), 80), Listener(ip_address("2001:db8::1"), 81)
+    assert clear_legs(services) == {3: (four, six)}

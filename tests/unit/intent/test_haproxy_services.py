@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from hsadc.intent.material import Material
 from hsadc.intent.mirror import TCP, RuleIntent
 from hsadc.intent.probe import Probe
 from hsadc.model.config import Config
+from hsadc.model.virtual_server import Listener
 from hsadc.syntax.grammar import load_grammar
 from hsadc.syntax.load import load
 
@@ -76,6 +78,7 @@ CASES: dict[str, str] = {
     "hop-port": SSL,
     "hop-http2": "app-profile h2\n http2\nexit\n" + HTTPS + " app-profile h2\n mirror-traffic profile x http2 raw",
     "hop-normalise": "app-profile h2\n http2\nexit\n" + HTTPS + " app-profile h2\n mirror-traffic profile x http2 normalise",
+    "hop-kept": "app-profile h2\n http2\nexit\n" + HTTPS + " app-profile h2",
     "priorities": "slb server-pool p\n real-server a priority 9\n minimum-working-servers 2\n backup-pool other\n"
     " sorry-page file s.html\nexit\nslb server-pool other\n backup-pool p\nexit\n" + HTTP,
     "sorry": "slb server-pool p\n sorry-page file s.html\nexit\n" + HTTP,
@@ -118,11 +121,18 @@ def config(*lines: str) -> Config:
     return found.config
 
 
-def compiled(case: str) -> HaproxyIntent | None:
+KEPT = replace(
+    INVENTORY, hop_present=True, clear_legs={2: (Listener(IPv4Address("10.0.0.1"), 80), Listener(IPv4Address("10.0.0.9"), 80))}
+)
+"""HAProxy listens on the hop: at the virtual server's address, and at one that it had before."""
+
+
+def compiled(case: str, inventory: Inventory | None = None) -> HaproxyIntent | None:
     made = config(BASE, CASES[case])
     served = made.virtual_server.values()
     rules = [RULES[case]] if case in RULES else []
-    return next(iter(compile_services(made, INVENTORY, served, {}, rules)), None)
+    machine = inventory or (KEPT if case == "hop-kept" else INVENTORY)
+    return next(iter(compile_services(made, machine, served, {}, rules)), None)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -136,6 +146,19 @@ def test_golden(case: str) -> None:
 
 def test_no_golden_file_without_its_case() -> None:
     assert {p.stem.removeprefix("services-") for p in GOLDEN.glob("services-*.cfg")} == set(CASES)
+
+
+def test_who_has_listened_on_the_hop_goes_on_unless_another_listens_there_now() -> None:
+    def binds(case: str, **changes: object) -> list[str]:
+        intent = compiled(case, replace(KEPT, **changes))  # type: ignore[arg-type]
+        assert intent is not None
+        return [line.split()[1] for line in intent.services.split("\n") if " namespace " in line]
+
+    assert binds("hop-kept") == ["10.0.0.1:80"]
+    assert binds("hop") == ["10.0.0.1:443", "10.0.0.1:80"]
+    assert binds("hop", clear_legs={2: (Listener(IPv4Address("10.0.0.1"), 443),)}) == ["10.0.0.1:443"]
+    assert binds("hop-kept", hop_present=False) == []
+    assert binds("monitors", clear_legs={1: (Listener(IPv4Address("10.0.0.1"), 80),)}) == []
 
 
 def test_certificates_authorities_and_pages_come_with_the_text() -> None:
