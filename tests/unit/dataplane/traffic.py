@@ -88,7 +88,7 @@ def mirrors(r):
     lists = tuple(AccessListIntent(n, tuple(access_rule(r) for _ in range(r.randint(0, 4)))) for n in (1, 2))
     keys = {(r.choice(HOSTS + HOSTS6), r.choice(PORTS), r.choice([6, 17])) for _ in range(r.randint(0, 8))}
     rules = tuple(
-        RuleIntent(n, ip_address(address), port, protocol, r.randint(1, 2))
+        RuleIntent(n, ip_address(address), port, protocol, r.randint(1, 2), r.random() < 0.3)
         for n, (address, port, protocol) in enumerate(sorted(keys), 1)
     )
     direction = r.choice(["bidirection", "bidirection", "forward", "backward"])

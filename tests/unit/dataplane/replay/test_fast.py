@@ -17,6 +17,7 @@ from hsadc.dataplane.replay.batch import Batch, gather
 from hsadc.dataplane.replay.fast import FastMirror
 from hsadc.dataplane.replay.headers import ethernet
 from hsadc.dataplane.replay.records import RecordWriter
+from hsadc.intent import hop
 from hsadc.intent.mirror import TunnelIntent
 from hsadc.wire.encapsulation import Encapsulation
 from tests.unit.dataplane.portable.examples import CLIENT, FRAME, INTENTS, MACS, PROFILE, RULE, SERVER
@@ -26,10 +27,10 @@ ADDRESSES = ip_address("10.9.0.1"), ip_address("10.9.0.2")
 EXAMPLES = int(os.environ.get("HSADC_EXAMPLES", "100"))
 
 
-def by_core(intents, packets, core):
+def by_core(intents, packets, core, device):
     names = [tunnel.interface for tunnel in intents.tunnels]
     for frame, now, received in packets:
-        for out in core.process(frame, DEVICE, received, now):
+        for out in core.process(frame, device, received, now):
             yield names.index(out.interface), now, out.data if out.is_frame else ethernet(out.data) + out.data
 
 
@@ -50,13 +51,13 @@ def batch_of(packets):
     return Batch(data, offsets, lengths, times, np.zeros(len(packets), np.bool_)), np.array([r for _, _, r in packets], np.bool_)
 
 
-def check(intents, packets, cut=None):
+def check(intents, packets, cut=None, device=DEVICE):
     """Both ways, the fast one in two batches; gives the core's counters."""
     slow, core = MirrorCore(intents), MirrorCore(intents)
     for memory in (*slow.state.tunnels.values(), *core.state.tunnels.values()):
         memory.identification, memory.sequence = 65534, 2**32 - 2
-    expected = list(by_core(intents, packets, slow))
-    mirror, writer, found = FastMirror(intents, core, DEVICE), RecordWriter(), []
+    expected = list(by_core(intents, packets, slow, device))
+    mirror, writer, found = FastMirror(intents, core, device), RecordWriter(), []
     for part in (packets[:cut], packets[cut:] if cut is not None else []):
         if part:
             found += records(writer.write(mirror.mirror(*batch_of(part))))
@@ -77,7 +78,7 @@ random = st.randoms(use_true_random=True)
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(random)
 def test_the_fast_path_gives_what_the_core_gives(r):
-    check(mirrors(r), traffic(r), r.choice([None, r.randint(0, 20)]))
+    check(mirrors(r), traffic(r), r.choice([None, r.randint(0, 20)]), r.choice([DEVICE, DEVICE, hop.DEVICE]))
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
@@ -115,6 +116,14 @@ def test_many_analyzers_and_more_bytes_than_the_buffer_had():
     packets = [(MACS + b"\x08\0" + ipv4(CLIENT, to, 6, transport(6, 5, 80, 1400)), 5, True) for to in (SERVER, "10.9.0.13")]
     counters = check(replace(intents, rules=rules), packets * 1000)
     assert counters.sources[2].copied == 2000
+
+
+def test_each_device_has_rules_of_its_own():
+    rules = RULE, replace(RULE, id=2, hop=True)
+    packets = [(FRAME, 5, True)] * 3
+    for device, taken, other in ((DEVICE, 1, 2), (hop.DEVICE, 2, 1)):
+        counters = check(replace(INTENTS, rules=rules), packets, device=device)
+        assert (counters.sources[taken].copied, counters.sources[other].seen) == (3, 0)
 
 
 def test_no_packet_goes_through_the_core_when_all_are_plain(monkeypatch):
