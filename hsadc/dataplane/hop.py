@@ -123,21 +123,21 @@ class HopDriver:
         if not self._is_cable(name):
             with namespace.alone():
                 _remove_orphans(name)
-                if not self._find_namespace(name):
+                self._find_namespace(name)
+                if not self._is_cable(name):
                     self._lay_cable(name)
         namespace.within(name, FAR.make)
         NEAR.make()
         source_check.open_for(DEVICE, self._netlink, self._originals)
 
-    def _find_namespace(self, name: str) -> bool:
-        """Whether the device's other end is found again, so that it can have its namespace's name."""
-        if namespace.exists(name) or (found := lost_namespace.find(self._leads_to)) is None:
-            return False
+    def _find_namespace(self, name: str) -> None:
+        """Give the namespace that was the hop's its name again, when it has lost that and can be found."""
+        if namespace.exists(name) or (found := lost_namespace.find(_has_far_end)) is None:
+            return
         try:
             namespace.rename(found, name)
         finally:
             os.close(found)
-        return True
 
     def _lay_cable(self, name: str) -> None:
         """In place of one that leads nowhere."""
@@ -159,6 +159,11 @@ def _remove_orphans(own: str) -> None:
     for name in namespace.names(f"{DEVICE}-"):
         if name != own and not is_claimed(name.rpartition("-")[2]) and namespace.within(name, _find_device) is None:
             namespace.remove(name)
+
+
+def _has_far_end(which: int) -> bool:
+    """Whether there is anything of a hop's far end: its rules stay when the cable is gone."""
+    return namespace.within(which, FAR.is_there)
 
 
 def _find_device() -> Link | None:

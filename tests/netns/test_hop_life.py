@@ -146,6 +146,17 @@ def test_a_namespace_that_lost_its_name_gets_it_again_with_haproxys_listeners(ne
     assert adc.dataplane.repair() == Outcome()
 
 
+def test_a_namespace_that_lost_its_name_and_the_cable_is_found_by_who_listens_there(net: HopNet, adc: Adc) -> None:
+    """HAProxy's next generations inherit the listeners: in a new namespace nobody would listen until it is started anew."""
+    adc.become(FOUR, MIRRORED)
+    command(f"ip netns del {net.intent.namespace}; ip link del {DEVICE}")
+    assert adc.dataplane.repair() == Outcome(created=2)  # and its tap
+    assert get(net, SERVER, 1000)
+    adc.become(FOUR, MIRRORED, " port 80")
+    assert get(net, SERVER, 1000)
+    assert adc.dataplane.repair() == Outcome()
+
+
 def test_a_restarted_process_finds_it_as_it_was(net: HopNet, adc: Adc) -> None:
     words = FOUR, MIRRORED
     assert subprocess.run([sys.executable, "-c", PREDECESSOR, str(net.folder), *words], check=False).returncode == 7
