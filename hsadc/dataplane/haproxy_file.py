@@ -68,7 +68,8 @@ defaults base
   option redispatch
   retries 2
   load-server-state-from-file global
-  error-log-format "%ci:%cp [%t] %ft %{+Q}[fc_err_str] %{+Q}[ssl_fc_err_str] sni=%{+Q}[ssl_fc_sni]"
+  # A client that asks for a name with a line feed in it must not write lines of its own.
+  error-log-format "%ci:%cp [%t] %ft %{+Q}[fc_err_str] %{+Q}[ssl_fc_err_str] sni=%{+Q}[ssl_fc_sni,json(utf8s)]"
 
 defaults http from base
   mode http

@@ -228,3 +228,14 @@ def test_an_independent_scanner_finds_no_weakness(site):
     assert not found["openssl_ccs_injection"]["is_vulnerable_to_ccs_injection"]
     assert not found["session_renegotiation"]["is_vulnerable_to_client_renegotiation_dos"]
     assert not found["tls_compression"]["supports_compression"]
+
+
+def test_a_client_writes_no_lines_of_its_own_into_the_log(site):
+    """The name that it asks for is a client's words, and is logged where its handshake fails."""
+    configure(site, settings="log enable")
+    forged = "198.51.100.6:666 [26/Nov/2026:12:00:00.000] vs1_v pool1.1_web/rs1 0/0/0/0/0 200 9 - - ---- 1/1/0/0/0 0/0"
+    site.client.openssl(f"{VIP}:443", "-servername", f"x\n{forged}", "-tls1_2", "-cipher", "AES128-SHA")
+    site.eventually(lambda: any("handshake failure" in line for line in site.device.say("show slb log")))
+    lines = site.device.say("show slb log")
+    assert not [line for line in lines if line.startswith("198.51.100.6")]
+    assert r'sni="x\n198.51.100.6' in lines[-1]
