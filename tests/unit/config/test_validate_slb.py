@@ -126,6 +126,10 @@ MISTAKES = [
         'app-profile "a": header request insert X-A has no value: header request insert X-A VALUE',
     ),
     (
+        'app-profile a\nheader response replace X-A ""',
+        'app-profile "a": header response replace X-A has no value: header response replace X-A VALUE',
+    ),
+    (
         "app-profile a\nheader response remove X-A 5",
         'app-profile "a": header response remove X-A takes out all headers of that name, it has no value',
     ),
