@@ -190,9 +190,10 @@ class HaproxyDriver:
         return self._master.process
 
     def clear_legs(self) -> Mapping[int, tuple[Listener, ...]]:
-        """Where virtual servers listen on the hop, by their number, as far as that is known."""
+        """Where virtual servers listen on the hop, by their number; before the first look, where an earlier daemon had them do so."""
         with self.lock:
-            return clear_legs(self._intent.services)
+            left = None if self._intent.services else self._folder.current()
+            return clear_legs(self._intent.services if left is None else left.services)
 
     def version(self) -> str | None:
         """The version of the worker that serves, such as `2.8.25-5cf5d0683`; None while none answers."""
