@@ -190,7 +190,7 @@ class HaproxyDriver:
         return self._master.process
 
     def clear_legs(self) -> Mapping[int, tuple[Listener, ...]]:
-        """Where virtual servers listen on the hop, by their number; before the first look, where an earlier daemon had them do so."""
+        """Where virtual servers listen on the hop, by their number; at first, where an earlier daemon had them listen."""
         with self.lock:
             left = None if self._intent.services else self._folder.current()
             return clear_legs(self._intent.services if left is None else left.services)
