@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hsadc.dataplane.haproxy_file import Generation, file_digests
 from hsadc.intent.haproxy_file import HaproxyFile
@@ -79,12 +79,9 @@ def servers_of(text: str) -> Iterator[ServerLine]:
     """The servers of a configuration file's services."""
     backend = ""
     for line in Generation(text).services.split("\n"):
-        if line.startswith("backend "):
-            backend = line.split()[1]
-        elif (match := _SERVER.fullmatch(line)) is not None:
-            name, endpoint, words, weight, most, disabled = match.groups()
-            settings = Settings(int(weight or 1), int(most or 0), disabled is not None)
-            yield ServerLine(backend, name, endpoint, words, settings)
+        backend = _backend(line) or backend
+        if (server := _server(backend, line)) is not None:
+            yield server
 
 
 def changes(old: Generation, new: Generation) -> Sequence[Change] | None:
@@ -93,20 +90,37 @@ def changes(old: Generation, new: Generation) -> Sequence[Change] | None:
     Returns:
         The steps, in any order; None when another worker is needed.
     """
-    if _fixed(old.text) != _fixed(new.text):
-        return None
-    files = _file_changes(old, new)
-    if files is None:
-        return None
-    before = {server.path: server.settings for server in servers_of(old.text)}
-    servers = [(server.path, before[server.path], server.settings) for server in servers_of(new.text)]
-    return [*files, *(step for path, a, b in servers for step in _server_changes(path, a, b))]
+    servers, files = _servers_changes(old.text, new.text), _file_changes(old, new)
+    return None if servers is None or files is None else [*files, *servers]
 
 
-def _fixed(text: str) -> str:
-    """A text without what can be changed."""
-    lines = _NOT_SERVICES.sub("", text).split("\n")
-    return "\n".join(f"  server {m[1]} {m[2]}{m[3]}" if (m := _SERVER.fullmatch(line)) is not None else line for line in lines)
+def _servers_changes(old: str, new: str) -> Sequence[Change] | None:
+    """Of thousands of lines only those that differ are taken apart."""
+    before, after = (_NOT_SERVICES.sub("", text).split("\n") for text in (old, new))
+    if len(before) != len(after):
+        return None
+    backend, steps = "", list[Change]()
+    for was, line in zip(before, after, strict=True):
+        backend = _backend(line) or backend
+        if was == line:
+            continue
+        a, b = _server(backend, was), _server(backend, line)
+        if a is None or b is None or replace(a, settings=b.settings) != b:
+            return None
+        steps += _server_changes(b.path, a.settings, b.settings)
+    return steps
+
+
+def _backend(line: str) -> str:
+    """The backend that begins with a line; empty when none does."""
+    return line.split()[1] if line.startswith("backend ") else ""
+
+
+def _server(backend: str, line: str) -> ServerLine | None:
+    if not line.startswith("  server ") or (match := _SERVER.fullmatch(line)) is None:
+        return None
+    name, endpoint, words, weight, most, disabled = match.groups()
+    return ServerLine(backend, name, endpoint, words, Settings(int(weight or 1), int(most or 0), disabled is not None))
 
 
 def _server_changes(path: str, old: Settings, new: Settings) -> Iterator[Change]:
