@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from hsadc.intent.inventory import Inventory
 from hsadc.intent.mirror import RuleIntent
-from hsadc.model.virtual_server import TLS_TYPES, VirtualServer
+from hsadc.model.virtual_server import VirtualServer
 
 DEVICE = "hsadc-hop"
 """The hop's end in the device's own network namespace, where the mirror looks at its packets."""
@@ -45,8 +45,8 @@ class HopIntent:
 def compile_hop(served: Iterable[VirtualServer], inventory: Inventory, rules: Iterable[RuleIntent]) -> tuple[HopIntent, ...]:
     """The hop, when a virtual server's clear text is copied, or none.
 
-    One that is there stays as long as there are virtual servers that speak TLS, copied or not: connections that were made before
-    the configuration changed may still cross it.
+    One that is there stays as long as HAProxy serves anything: connections that were made before the configuration changed may
+    still cross it.
 
     Args:
         served: the virtual servers in force.
@@ -54,5 +54,5 @@ def compile_hop(served: Iterable[VirtualServer], inventory: Inventory, rules: It
         rules: what is copied.
     """
     used = any(rule.hop for rule in rules)
-    crossed = inventory.hop_present and any(server.type in TLS_TYPES for server in served)
+    crossed = inventory.hop_present and any(server.type != "udp" for server in served)
     return (HopIntent(inventory.hop_namespace),) if used or crossed else ()

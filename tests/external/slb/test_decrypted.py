@@ -8,6 +8,7 @@ import os
 import socket
 import ssl
 import struct
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -331,6 +332,19 @@ def test_the_mirror_goes_off_and_on_under_load_and_no_request_fails(site, kind):
     assert load.failed == {}
 
 
+@pytest.mark.parametrize("after", ["", "view encrypted", "port 80", "http2 normalise"])
+def test_a_handshake_that_goes_on_while_the_mirror_changes_is_not_in_vain(site, after):
+    """An old worker leads the client across the hop when that is done, to where the clear leg listened then."""
+    configure(site)
+    raw = site.client.connect(VIP, 443)
+    time.sleep(0.2)  # until it is accepted
+    site.device.configure_lines(
+        'slb virtual-server "v"', f"mirror-traffic interface tunnel1 {after}" if after else "no mirror-traffic"
+    )
+    with trust(site.identities.root.pem).wrap_socket(raw, server_hostname=SITE) as link:
+        assert exchange(link, request("/who")).startswith(b"HTTP/1.1 200 ")
+
+
 def test_an_analyzer_that_cannot_be_reached_hurts_no_client(site):
     configure(site)
     with Load(site.client, VIP, 443, tls=trust(site.identities.root.pem), name=SITE) as load:
@@ -346,7 +360,18 @@ def test_an_analyzer_that_cannot_be_reached_hurts_no_client(site):
     assert load.failed == {}
 
 
-def test_the_hop_is_gone_when_no_virtual_server_speaks_tls(site):
+def test_a_connection_ends_well_although_its_virtual_server_is_gone_meanwhile(site):
+    configure(site, port=8081)
+    with connected(site) as link:
+        link.sendall(request("/pause/2"))
+        time.sleep(0.2)  # until the real server has it
+        site.device.configure(real_servers() + pool() + virtual("http", port=80, name="w", number=2))
+        heard = b""
+        while not heard.endswith(b"ok\n"):
+            heard += _some(link)
+
+
+def test_the_hop_is_gone_when_haproxy_serves_nothing(site):
     configure(site)
     assert "hsadc-hop" in site.network.run("adc", "ip", "link").stdout
     configure(site, mirror="view encrypted")  # old connections may still cross it

@@ -54,7 +54,8 @@ def test_it_stays_while_old_connections_may_cross_it():
     assert TAP in intent(HTTPS, "exit; interface tunnel1; shutdown", there=True).taps
     assert intent(HTTPS, "shutdown", there=True).hops == ()
     http = "slb virtual-server v type http id 3; server-pool p; auto-snat; ip 10.0.0.1 port 80;"
-    assert intent(http, there=True).hops == ()
+    assert intent(http, there=True).hops == HOP
+    assert intent(http.replace("http", "udp"), there=True).hops == ()
 
 
 def test_what_an_error_calls_it():
