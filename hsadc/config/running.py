@@ -68,14 +68,14 @@ class Running:
         self.config = Config()
         self._renderer = renderer
         self._dataplane = dataplane
-        self._inventory = Inventory()
+        self._inventory: Inventory | None = None  # until something has been put in force
         self._warnings: frozenset[str] = frozenset()
         self._of_files: frozenset[str] = frozenset()
 
     @property
     def materials(self) -> Mapping[str, Material]:
         """What the trust domains in force hold, by name; nothing without a dataplane."""
-        return self._inventory.materials
+        return self._inventory.materials if self._inventory is not None else {}
 
     def become(self, change: Change, *, back: bool = False) -> Committed:
         """Put the configuration after a change of this one in force; nothing is touched when it is in force already.
@@ -107,7 +107,7 @@ class Running:
         """
         if self._dataplane is None:
             return Refreshed()
-        before, inventory = self._inventory, self._observe(self._dataplane, self.config)
+        before, inventory = self._inventory or Inventory(), self._observe(self._dataplane, self.config)
         if (inventory.materials, inventory.pages) != (before.materials, before.pages):
             self._dataplane.apply(compile_config(self.config, inventory).intent)
         warnings = certificate_lines(self.config, inventory)
@@ -145,18 +145,24 @@ class Running:
                 raise refusal.error
 
     def _observe(self, dataplane: Dataplane, config: Config) -> Inventory:
-        """The machine; of files that are no longer right what is in force."""
+        """The machine; of files that are no longer right what is in force, or was before the device started."""
         inventory = dataplane.inventory(config)
         kept = {}
         for name, material in inventory.materials.items():
-            old = self._inventory.materials.get(name)
-            if material.problem is not None and old is not None and old.problem is None and self._same_files(config, name):
+            old = self._before(dataplane, config, name) if material.problem is not None else None
+            if old is not None and old.problem is None:
                 kept[name] = replace(old, newer_problem=material.problem)
-        pages = {name: page for name, page in self._inventory.pages.items() if name in _pages(config)}
+        known = self._inventory.pages if self._inventory is not None else {}
+        pages = {name: page for name, page in known.items() if name in _pages(config)}
         return replace(inventory, materials={**inventory.materials, **kept}, pages={**pages, **inventory.pages})
 
-    def _same_files(self, config: Config, name: str) -> bool:
-        return _files(config.trust_domain[name]) == _files(self.config.trust_domain[name])
+    def _before(self, dataplane: Dataplane, config: Config, name: str) -> Material | None:
+        """What a trust domain's files held when they were right."""
+        if self._inventory is None:
+            return dataplane.left_behind(config.trust_domain[name])
+        old = self.config.trust_domain.get(name)
+        same = old is not None and _files(old) == _files(config.trust_domain[name])
+        return self._inventory.materials.get(name) if same else None
 
 
 def _files(domain: TrustDomain) -> tuple[str | None, ...]:

@@ -42,7 +42,9 @@ from hsadc.dataplane.tunnel import TunnelState, broken
 from hsadc.errors import Unsupported
 from hsadc.intent.compile import Intent
 from hsadc.intent.inventory import Inventory
+from hsadc.intent.material import Material
 from hsadc.model.config import Config
+from hsadc.model.trust_domain import TrustDomain
 
 _KINDS = tuple(f.name for f in fields(Intent))
 
@@ -105,6 +107,16 @@ class Dataplane:
             clear_legs=self._haproxy.clear_legs(),
             now=datetime.now(UTC),
         )
+
+    def left_behind(self, domain: TrustDomain) -> Material | None:
+        """What HAProxy was last given of a trust domain, maybe by an earlier run; None when that is not known.
+
+        Authorities are not known: HAProxy has those of several trust domains in one file.
+        """
+        if domain.ca_certificate is not None:
+            return None
+        given = replace(domain, certificate=str(self._haproxy.file_of(domain.name)), key=None)
+        return PkiReader(Path()).materials([given])[domain.name]
 
     def apply(self, intent: Intent) -> Outcome:
         """Make the machine so, and watch over it; what an earlier run left behind is adopted, repaired or removed.

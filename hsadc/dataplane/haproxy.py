@@ -35,6 +35,7 @@ from hsadc.errors import ApplyError
 from hsadc.intent.haproxy import HaproxyIntent
 from hsadc.intent.haproxy_file import HaproxyFile
 from hsadc.intent.haproxy_pool import ServerProbe
+from hsadc.intent.haproxy_tls import identity_file
 from hsadc.model.title import number_of
 from hsadc.model.virtual_server import Listener
 
@@ -188,6 +189,10 @@ class HaproxyDriver:
     def process(self) -> Process | None:
         """The process as last known, maybe ended; it is the driver's: look at it with the lock held."""
         return self._master.process
+
+    def file_of(self, trust_domain: str) -> Path:
+        """The file with a trust domain's certificate and key; need not exist."""
+        return self._folder.path / identity_file(trust_domain)
 
     def clear_legs(self) -> Mapping[int, tuple[Listener, ...]]:
         """Where virtual servers listen on the hop, by their number; at first, where an earlier daemon had them listen."""

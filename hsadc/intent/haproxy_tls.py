@@ -42,7 +42,7 @@ def server_words(config: Config, server: VirtualServer) -> Iterator[str]:
     yield from _versions(profile)
     identity = next((name for name in profile.trust_domains if config.trust_domain[name].certificate is not None), None)
     if identity is not None:
-        yield f"crt {_identity_file(identity)}"
+        yield f"crt {identity_file(identity)}"
     yield from _name_words(profile, server)
     yield f"verify required ca-file {_authorities_file(profile)}" if profile.verify_server else "verify none"
 
@@ -76,14 +76,15 @@ def tls_files(config: Config, inventory: Inventory, profiles: set[str]) -> Itera
         named = {t: m.identity for t, m in found.items() if m.identity}
         identities |= named
         if named:
-            yield HaproxyFile(_list_file(profile), "".join(f"{_identity_file(t)}\n" for t in named).encode())
+            yield HaproxyFile(_list_file(profile), "".join(f"{identity_file(t)}\n" for t in named).encode())
         if authorities := b"".join(m.authorities for m in found.values()):
             yield HaproxyFile(_authorities_file(profile), authorities)
     for name, identity in sorted(identities.items()):
-        yield HaproxyFile(_identity_file(name), identity)
+        yield HaproxyFile(identity_file(name), identity)
 
 
-def _identity_file(trust_domain: str) -> str:
+def identity_file(trust_domain: str) -> str:
+    """The file with its certificate, those of its issuers and the key, relative to HAProxy's directory."""
     return file_name(_FOLDER, trust_domain, ".pem")
 
 

@@ -32,8 +32,10 @@ from hsadc.dataplane.tunnel_history import Past, Trouble
 from hsadc.errors import ConfigError
 from hsadc.intent.compile import Intent
 from hsadc.intent.inventory import Device, Inventory
+from hsadc.intent.material import Material
 from hsadc.intent.probe import Probe
 from hsadc.model.config import Config
+from hsadc.model.trust_domain import TrustDomain
 from hsadc.syntax.edit import Editor
 from hsadc.syntax.grammar import load_grammar
 from hsadc.syntax.load import apply_line
@@ -135,6 +137,7 @@ class MemoryDataplane:
         self.traffic: list[list[Packet]] = []
         self.captures: list[MemoryCapture] = []
         self.pki: PkiReader | None = None
+        self.left: dict[str, Material] = {}
         self.pages: dict[str, str] = {}
         self.now = NOON
         self._intent = Intent()
@@ -151,6 +154,9 @@ class MemoryDataplane:
 
     def machine(self) -> Inventory:
         return self._machine
+
+    def left_behind(self, domain: TrustDomain) -> Material | None:
+        return self.left.get(domain.name)
 
     def inventory(self, config: Config) -> Inventory:
         files = {} if self.pki is None else self.pki.materials(config.trust_domain.values())

@@ -317,6 +317,21 @@ class TestStart:
         assert again.listens
         assert new.key_pem.encode() in again.served
 
+    def test_with_a_broken_file_what_haproxy_was_given_before_goes_on(self, site, tmp_path):
+        before = site.device.materials["web"]
+        site.write("web.crt", "")
+        site.device.save(ROOT)
+        again = Site(tmp_path)
+        again.dataplane.left["web"] = before
+        (warning,) = again.device.start()
+        assert warning == f"{EMPTY}; what was there before stays in force"
+        assert again.listens
+        assert site.pair.key_pem.encode() in again.served
+        again.device.repair()
+        new = again.issue()
+        again.device.repair()
+        assert new.key_pem.encode() in again.served
+
     def test_without_a_page(self, site, tmp_path):
         site.dataplane.pages["sorry.html"] = "<p>one</p>"
         configure(site.device, 'slb server-pool "p"\n  sorry-page file sorry.html\nexit')
