@@ -26,7 +26,7 @@ po 80
 slb rea rs35
 ip 192.168.131.35
 po 80
-slb serv l7-http
+slb server-p l7-http
 real rs33
 real rs34
 real rs35
@@ -40,7 +40,7 @@ tun g tunnel-to-142
 slb vi l7-http ty http id 1
 log en
 app l7-http-profile
-serv l7-http
+server-p l7-http
 auto
 ip 192.168.131.2 po 8087
 mirr int tun1
