@@ -181,7 +181,6 @@ def _http(server: VirtualServer, profile: AppProfile | None) -> Iterator[str]:
     if server.client_rate_limit is not None:
         yield f"http-request track-sc1 src table rates{server.id}"
         yield f"http-request deny deny_status 429 if {{ sc1_http_req_rate gt {server.client_rate_limit} }}"
-    yield "http-request disable-l7-retry unless METH_GET"
     if server.redirect_https:
         yield "http-request redirect code 301 location https://%[req.hdr(host),host_only]%[pathq]"
     if profile is not None:

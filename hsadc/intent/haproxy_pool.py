@@ -133,9 +133,6 @@ def page_file(page: str) -> str:
 
 def _settings(config: Config, server: VirtualServer, pool: ServerPool) -> Iterator[str]:
     yield from _BALANCE[pool.load_balance]
-    if server.type in HTTP_TYPES:
-        # A real server may close a connection just when a request is sent on it; the frontend says what may be asked twice.
-        yield "retry-on conn-failure empty-response"
     if not server.auto_snat:
         # With `source` alone or none the kernel takes the address of the interface that leads to the server: auto-snat.
         yield "source 0.0.0.0 usesrc clientip"
