@@ -89,7 +89,9 @@ class Bench:
         with adc.daemon(self._net, folder) as process:
             self.until_answered(self.crowd.count - 1)
             self.note(START, name, time.monotonic() - begun)
-            copy = shutil.copytree(folder / "haproxy", self._folder / "by-hand", ignore=shutil.ignore_patterns("*.sock", "*.pid"))
+            copy = shutil.copytree(
+                folder / "haproxy", self._folder / "by-hand", ignore=shutil.ignore_patterns("*.sock", "*.pid", "*.pipe")
+            )
             with RemoteShell(folder / CONTROL_SOCKET) as shell:
                 self.timed(WEIGHT, name, lambda: _enter(shell, crowd.new_weight()))
             with RemoteShell(folder / CONTROL_SOCKET, batch=True) as shell:
