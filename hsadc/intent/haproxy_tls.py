@@ -9,7 +9,7 @@ from hsadc.intent.haproxy_word import file_name
 from hsadc.intent.inventory import Inventory
 from hsadc.model.config import Config
 from hsadc.model.ssl_profile import SslProfile
-from hsadc.model.virtual_server import VirtualServer
+from hsadc.model.virtual_server import HTTP_TYPES, VirtualServer
 
 _FOLDER = "pki"
 _VERSIONS = {"tlsv1.0": "TLSv1.0", "tlsv1.1": "TLSv1.1", "tlsv1.2": "TLSv1.2", "tlsv1.3": "TLSv1.3"}
@@ -37,7 +37,7 @@ def server_words(config: Config, server: VirtualServer) -> Iterator[str]:
     if profile is None:
         return
     yield "ssl"
-    if server.type in ("http", "https"):
+    if server.type in HTTP_TYPES:
         yield "alpn http/1.1"
     yield from _versions(profile)
     identity = next((name for name in profile.trust_domains if config.trust_domain[name].certificate is not None), None)
@@ -53,7 +53,7 @@ def _name_words(profile: SslProfile, server: VirtualServer) -> Iterator[str]:
         yield f"sni str({profile.server_name})"
         if profile.verify_server:
             yield f"verifyhost {profile.server_name}"
-    elif server.type in ("http", "https"):
+    elif server.type in HTTP_TYPES:
         yield "sni req.hdr(host),host_only"
 
 
